@@ -1,0 +1,1 @@
+"""unitctl: one verb per file."""

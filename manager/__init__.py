@@ -1,0 +1,1 @@
+"""Runs units: state machine, warden, logger, notify, survival."""

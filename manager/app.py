@@ -1,0 +1,217 @@
+"""The manager process: wires everything together, takes over what an earlier manager left, and serves until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+from typing import Any
+
+import msgspec
+
+from unitd.bus.server import BusServer
+from unitd.manager import procinfo
+from unitd.manager.adoption import Adoption
+from unitd.manager.cgroup import CgroupTree
+from unitd.manager.commands import Commands
+from unitd.manager.config import Config
+from unitd.manager.engine import Engine
+from unitd.manager.executor import Executor
+from unitd.manager.jobs import Refused
+from unitd.manager.link import WardenLink
+from unitd.manager.loglink import LogLink
+from unitd.manager.notify import NotifySocket
+from unitd.manager.output import Output
+from unitd.manager.processes import Processes
+from unitd.manager.senders import Senders
+from unitd.manager.states import Empty, Exit, Exited
+from unitd.manager.store import StateStore
+from unitd.manager.views import Views
+from unitd.units.loader import Loader, default_unit_paths, host_facts
+
+log = logging.getLogger("unitd")
+
+
+class App:
+    """The composition root."""
+
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
+        self.config, self.loop = config, loop
+        self.stopping = False
+        self.unacknowledged = 0
+        self.done: asyncio.Future[int] = loop.create_future()
+        environ = dict(os.environ)
+        self.paths = list(config.unit_path) or default_unit_paths(os.getuid(), environ)
+        host = host_facts()
+        self.loader = Loader(self.paths, host)
+        self.store = StateStore(os.path.join(config.runtime_dir, "state.db"), procinfo.identity(os.getppid()))
+        if self.store.problem:
+            log.error("%s", self.store.problem)
+        warden = socket.socket(fileno=int(os.environ.pop("UNITD_WARDEN_FD")))
+        self.adoption = Adoption(self)
+        self.link = WardenLink(warden, loop, self.adoption)
+        self.log_link = LogLink(loop, self.log_event)
+        self.output = Output(self.log_link, self.link, config.log_dir, config)
+        self.bus = BusServer(config.runtime_dir, loop, self.handle)
+        self.processes = Processes(loop, CgroupTree.probe(), os.getppid(), lambda n: self.engine.record(n), self.empty, self.alien_exit)
+        notify_path = os.path.join(config.runtime_dir, "notify")
+        self.executor = Executor(loop, self.link, self.processes, self.output, host, notify_path, self.bus.publish, self.turn)
+        self.engine = Engine(self.loader, self.executor)
+        self.executor.engine = self.engine
+        self.notify = NotifySocket(notify_path, loop, Senders(self.engine, self.processes).received)
+        self.views = Views(self.engine, self.loader, self.processes, self.output, self.paths)
+        self.commands = Commands(
+            self.engine, self.executor, self.loader, self.views, self.output, self.paths, f"{os.getpid()}", self.reload_units, self.shutdown
+        )
+
+    async def handle(self, request: Any, peer: Any) -> Any:
+        return await self.commands.handle(request, peer)
+
+    # -- one turn of the loop
+
+    def turn(self) -> None:
+        """Run jobs; then commit, ask for processes and acknowledge exits, in this order, so that a successor repeats nothing."""
+        self.engine.run_queue()
+        changed, self.engine.changed = self.engine.changed, set()
+        if changed or self.engine.jobs_changed:
+            self.engine.jobs_changed = False
+            self.store.save([self.engine.record(n) for n in changed], {j.unit: j.type for j in self.engine.jobs.values()})
+        self.executor.flush()
+        if self.unacknowledged:
+            self.link.ack(self.unacknowledged)
+            self.unacknowledged = 0
+        if self.stopping and not self.engine.jobs:
+            self.finish()
+
+    def empty(self, unit: str) -> None:
+        self.engine.dispatch(unit, Empty())
+
+    def alien_exit(self, unit: str, pid: int) -> None:
+        """A main process that is nobody's child of ours ended: how is unknown, as it is to systemd."""
+        self.engine.dispatch(unit, Exited(f"pid:{pid}", pid, Exit(1, 0)))
+
+    def log_event(self, event: dict[str, Any]) -> None:
+        for unit, size in event.get("wrote", {}).items():
+            self.bus.publish(f"log.{unit}", {"unit": unit, "size": size})
+        for unit, lost in event.get("lost", {}).items():
+            log.error("%s: %d bytes of output are lost, because the log cannot be written", unit, lost)
+
+    # -- life
+
+    async def begin(self) -> None:
+        """After GO: everything that was is taken over, the bus opens, a fresh manager starts what it is asked to."""
+        self.bus.start()
+        if not self.adoption.continued:
+            self.first_start()
+        log.info("ready (bus ipc://%s)", os.path.join(self.config.runtime_dir, "bus"))
+        gc.collect()
+        gc.freeze()
+
+    def first_start(self) -> None:
+        wanted = self.config.start
+        for name in self.loader.list_files():
+            if "@." not in name:
+                self.engine.unit(name)
+        if wanted == "none":
+            return
+        if wanted == "default":
+            names = ["default.target", "multi-user.target"]
+        elif wanted == "all":
+            names = [u.name for u in list(self.engine.graph.units.values()) if u.type in ("service", "target") and "@." not in u.name]
+            for unit in list(self.engine.graph.units.values()):
+                if unit.load_state != "loaded" and unit.type == "service":
+                    log.error("cannot start %s: %s", unit.name, "; ".join(str(p) for p in unit.problems if p.severity == "error") or unit.load_state)
+            names = [n for n in names if self.engine.unit(n).load_state == "loaded"]
+        else:
+            names = [n for n in wanted.split(",") if n]
+        for name in names:
+            try:
+                self.engine.submit([name], "start")
+            except Refused as error:
+                log.error("cannot start %s: %s", name, error)
+
+    async def reload_units(self) -> list[str]:
+        """daemon-reload."""
+        for name in self.loader.list_files():
+            if "@." not in name and name not in self.engine.graph.units:
+                self.engine.unit(name)
+        told = self.engine.reload_units()
+        for line in told:
+            log.warning("%s", line)
+        self.bus.publish("manager.reload", {"problems": told})
+        return told
+
+    def hang_up(self) -> None:
+        self.loop.create_task(self.reload_units())
+
+    def shutdown(self) -> None:
+        """Stop all units in order, then leave with 0. A second request changes nothing."""
+        if self.stopping:
+            return
+        self.stopping = True
+        log.info("stopping all units")
+        up = [n for n, r in self.engine.records.items() if r.active not in ("inactive", "failed")]
+        for name in up:
+            try:
+                self.engine.submit([name], "stop")
+            except Refused as error:
+                log.error("cannot stop %s: %s", name, error)
+        self.executor.later()
+
+    def finish(self) -> None:
+        if not self.done.done():
+            self.done.set_result(0)
+
+    async def run(self) -> int:
+        """Serve until a shutdown is over; the exit code."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            self.loop.add_signal_handler(number, self.shutdown)
+        self.loop.add_signal_handler(signal.SIGHUP, self.hang_up)
+        self.adoption.load()
+        self.link.hello()
+        await self.adoption.ready
+        await self.begin()
+        code = await self.done
+        try:
+            await asyncio.wait_for(self.log_link.flush(), 5)
+        except TimeoutError:
+            log.error("the logger does not answer; its last lines may be missing")
+        self.bus.close()
+        self.notify.close()
+        self.store.close()
+        log.info("all units are stopped")
+        self.link.quit(code)
+        return code
+
+
+def raise_file_limit() -> None:
+    """Pipes and pidfds take three descriptors a service; children get the old soft limit back from the warden."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main() -> int:
+    """Entry point of the manager process, started by the warden."""
+    import setproctitle
+
+    config = msgspec.json.decode(os.environ["UNITD_CONFIG_JSON"], type=Config)
+    setproctitle.setproctitle("unitd: manager")
+    logging.basicConfig(stream=sys.stderr, format="unitd: %(message)s", level=getattr(logging, config.log_level.upper()))
+    for name in ("UNITD_CONFIG_JSON", "UNITD_LOCK_FD"):
+        os.environ.pop(name, None)
+    raise_file_limit()
+    loop = asyncio.new_event_loop()
+    app = App(config, loop)
+    try:
+        return loop.run_until_complete(app.run())
+    finally:
+        loop.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

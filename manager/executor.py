@@ -1,0 +1,281 @@
+"""The real platform: turns effects into spawn requests, signals, timers and clean-up, and the machine's answers into events."""
+
+from __future__ import annotations
+
+import asyncio
+import glob
+import logging
+import os
+import random
+import shutil
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from unitd.manager import conditions, pidfile, procinfo, spawnspec, users
+from unitd.manager.states import (
+    ArmTimer,
+    Cleanup,
+    Deadline,
+    ExecDone,
+    Exit,
+    Exited,
+    PidFile,
+    ReadPidFile,
+    Record,
+    Signal,
+    Spawn,
+    Spawned,
+)
+from unitd.manager.transitions import DOWN, commands
+from unitd.units import envfile
+from unitd.units.model import Unit
+
+if TYPE_CHECKING:
+    from unitd.manager.engine import Engine
+    from unitd.manager.link import WardenLink
+    from unitd.manager.output import Output
+    from unitd.manager.processes import Processes
+    from unitd.units.specifiers import HostFacts
+
+log = logging.getLogger("unitd")
+
+
+class Executor:
+    """Implements `platform.Platform` on asyncio, the warden, cgroups and /proc."""
+
+    engine: Engine
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        link: WardenLink,
+        processes: Processes,
+        output: Output,
+        host: HostFacts,
+        notify_path: str,
+        publish: Callable[[str, dict[str, Any]], None],
+        turn: Callable[[], None],
+    ) -> None:
+        """`publish` sends an event to subscribers; `turn` runs once at the end of a loop turn in which something happened."""
+        self.loop, self.link, self.processes, self.output, self.host = loop, link, processes, output, host
+        self.notify_path, self._publish, self._turn = notify_path, publish, turn
+        self._turn_pending = False
+        self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
+        self._spawns: list[tuple[Any, list[int]]] = []
+        self._close_after: list[int] = []
+        self._pid_file_watch: dict[str, Callable[[], None]] = {}
+
+    # -- clock and talk
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    def realtime(self) -> float:
+        return time.time()
+
+    def jitter(self) -> float:
+        return random.random()  # noqa: S311 - spreads deadlines, hides nothing
+
+    def new_invocation(self) -> str:
+        return uuid.uuid4().hex
+
+    def publish(self, topic: str, data: dict[str, Any]) -> None:
+        self._publish(topic, data)
+
+    def log(self, level: str, message: str) -> None:
+        log.log(getattr(logging, level.upper()), message)
+
+    def later(self) -> None:
+        if not self._turn_pending:
+            self._turn_pending = True
+            self.loop.call_soon(self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._turn_pending = False
+        self._turn()
+
+    def check(self, unit: Unit) -> tuple[bool, bool]:
+        return conditions.hold(unit.unit.conditions), conditions.hold(unit.unit.asserts)
+
+    # -- timers
+
+    def arm(self, name: str, effect: ArmTimer) -> None:
+        self.disarm(name, effect.name)
+        key = (name, effect.name)
+        self._timers[key] = self.loop.call_at(effect.at, self._fire, key, effect.generation)
+
+    def _fire(self, key: tuple[str, str], generation: int) -> None:
+        self._timers.pop(key, None)
+        self.engine.dispatch(key[0], Deadline(key[1], generation))
+
+    def disarm(self, name: str, timer: str) -> None:
+        handle = self._timers.pop((name, timer), None)
+        if handle is not None:
+            handle.cancel()
+
+    # -- processes
+
+    def spawn(self, unit: Unit, record: Record, effect: Spawn) -> None:
+        command = commands(unit, effect.role)[effect.index]
+        self.processes.begin(unit.name, effect.token)
+        try:
+            context, fds = self._context(unit, record, effect)
+            spec, problems = spawnspec.build(unit, command, effect.role, context)
+        except users.UserError as error:
+            self.log("error", f"{unit.name}: {error}")
+            self._refuse(unit.name, effect.token, error.exit_code, "USER" if error.exit_code == 217 else "GROUP")
+            return
+        except OSError as error:
+            self.log("error", f"{unit.name}: cannot prepare {effect.role}=, because {error.filename or ''}: {error.strerror}")
+            self.loop.call_soon(self.engine.dispatch, unit.name, Spawned(effect.token, 0, error.errno or 5))
+            return
+        for problem in problems:
+            self.log("warning", f"{unit.name}: {problem}")
+        if effect.wants_exec_done:
+            reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+            spec["execfd"] = len(fds)
+            fds.append(writer)
+            self._close_after.append(writer)
+            self.loop.add_reader(reader, self._exec_pipe, reader, unit.name, effect.token)
+        self._spawns.append((spec, fds))
+        self.later()
+
+    def flush(self) -> None:
+        """Send the spawn requests of this turn in one message."""
+        if self._spawns:
+            spawns, self._spawns = self._spawns, []
+            self.link.spawn(spawns)
+        for fd in self._close_after:
+            os.close(fd)
+        self._close_after.clear()
+
+    def _refuse(self, name: str, token: str, code: int, step: str) -> None:
+        """A child that would fail at once: report the failure it would have had."""
+        self.loop.call_soon(self.engine.dispatch, name, Spawned(token, -1))
+        self.loop.call_soon(self.engine.dispatch, name, Exited(token, -1, Exit(1, code, step)))
+
+    def _exec_pipe(self, reader: int, name: str, token: str) -> None:
+        """End of file: exec is done, or the child is gone. A process past exit_mm has no exe link any more."""
+        self.loop.remove_reader(reader)
+        os.close(reader)
+        pid = self.processes.pid_of(token)
+        try:
+            os.readlink(f"/proc/{pid}/exe")
+        except OSError:
+            return
+        self.engine.dispatch(name, ExecDone(token))
+
+    def _context(self, unit: Unit, record: Record, effect: Spawn) -> tuple[spawnspec.SpawnContext, list[int]]:
+        fds: list[int] = []
+        out = self.output.descriptor(unit)
+        if out is not None:
+            fds.append(out)
+        env_files: list[tuple[str, str]] = []
+        for pattern, optional in unit.exec.environment_files:
+            paths = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
+            for path in paths:
+                try:
+                    with open(path, encoding="utf-8", errors="surrogateescape") as file:
+                        env_files += envfile.parse_env_file(file.read())
+                except OSError:
+                    if not optional:
+                        raise
+        s = unit.service
+        watchdog = record.watchdog_usec if record.watchdog_usec >= 0 else int(s.watchdog * 1e6) if s.watchdog != float("inf") else 0
+        stopping = effect.role in ("ExecStop", "ExecStopPost")
+        killed = record.exec_main_code in (2, 3)
+        status = ""
+        if record.main_exit_result:
+            status = signal.Signals(record.exec_main_status).name.removeprefix("SIG") if killed else str(record.exec_main_status)
+        monitor = self.engine.monitors.get(unit.name, {})
+        record.cgroup = self.processes.cgroup(unit.name)
+        return (
+            spawnspec.SpawnContext(
+                token=effect.token,
+                base_env=dict(os.environ),
+                invocation=record.invocation,
+                notify_socket=self.notify_path if (record.notify_access or s.notify_access) != "none" else "",
+                watchdog_usec=watchdog if effect.role == "ExecStart" else 0,
+                main_pid=record.main_pid if effect.role in ("ExecStartPost", "ExecReload", "ExecStop") else 0,
+                service_result=record.result if stopping else "",
+                exit_code=record.main_exit_result if stopping else "",
+                exit_status=status if stopping else "",
+                monitor=monitor,
+                user=users.resolve_user(unit.exec),
+                env_files=env_files,
+                host=self.host,
+                cgroup=record.cgroup,
+                log_fd=0 if out is not None else None,
+            ),
+            fds,
+        )
+
+    # -- signals
+
+    def signal(self, unit: Unit, record: Record, effect: Signal) -> None:
+        pids: list[int] = []
+        if effect.whom in ("main", "main+control", "all") and record.main_pid > 1:
+            pids.append(record.main_pid)
+        if effect.whom in ("control", "main+control", "all") and record.control_pid > 1:
+            pids.append(record.control_pid)
+        if effect.whom == "all":
+            if effect.signal == signal.SIGKILL and self.processes.kill_group(unit.name):
+                return
+            pids += [p for p in self.processes.members(unit.name, record) if p not in pids]
+        for pid in pids:
+            self.processes.send(pid, effect.signal)
+            if effect.also_hup:
+                self.processes.send(pid, signal.SIGHUP)
+            if effect.signal not in (signal.SIGKILL, signal.SIGCONT):
+                self.processes.send(pid, signal.SIGCONT)
+
+    def watch_empty(self, unit: Unit, record: Record) -> None:
+        self.processes.watch_empty(unit.name)
+
+    # -- files
+
+    def read_pid_file(self, unit: Unit, record: Record, effect: ReadPidFile) -> None:
+        self.loop.call_soon(self._read_pid_file, unit, effect.guess)
+
+    def _read_pid_file(self, unit: Unit, guess: bool) -> None:
+        record = self.engine.record(unit.name)
+        if record.sub in DOWN:
+            return
+        members = self.processes.members(unit.name, record)
+        if guess:
+            pid, reason = procinfo.main_pid_guess(members, self.processes.warden_pid), ""
+        else:
+            pid, reason = pidfile.read_pid(unit.service.pid_file)
+            if pid and (pid == 1 or not os.path.exists(f"/proc/{pid}") or (pid not in members and not self.processes.ours(pid))):
+                pid, reason = 0, f"PID file {unit.service.pid_file} names {pid}, which is no process of this unit"
+            if not pid and record.sub == "start":
+                self._watch_pid_file(unit)
+            elif unit.name in self._pid_file_watch:
+                self._pid_file_watch.pop(unit.name)()
+        if pid:
+            self.processes.adopt(unit.name, pid)
+        self.engine.dispatch(unit.name, PidFile(pid, reason))
+
+    def _watch_pid_file(self, unit: Unit) -> None:
+        """Read again when something changes in the PID file's directory."""
+        from unitd.manager import inotify
+
+        if unit.name not in self._pid_file_watch:
+            stop = inotify.watch(self.loop, os.path.dirname(unit.service.pid_file), lambda: self._read_pid_file(unit, False))
+            self._pid_file_watch[unit.name] = stop
+
+    def cleanup(self, unit: Unit, record: Record, effect: Cleanup) -> None:
+        if unit.name in self._pid_file_watch:
+            self._pid_file_watch.pop(unit.name)()
+        preserve = unit.exec.runtime_directory_preserve
+        restarting = effect.restarting or record.stop_requested == "restart"
+        if preserve == "no" or (preserve == "restart" and not restarting):
+            directory = unit.exec.directories.get("Runtime")
+            for name in directory.names if directory else ():
+                shutil.rmtree(os.path.join(self.host.runtime_dir, name), ignore_errors=True)
+        if unit.service.pid_file:
+            pidfile.remove(unit.service.pid_file)
+        self.processes.unit_down(unit.name)

@@ -1,0 +1,133 @@
+"""`unitd`: reads the command line, refuses a second manager, and becomes the warden."""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import fcntl
+import os
+import sys
+
+import unitd
+from unitd.bus.endpoint import runtime_dir
+from unitd.manager.config import Config, ConfigError, default_path, load
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line of `unitd`."""
+    p = argparse.ArgumentParser(prog="unitd", description="A systemd-style unit manager: keeps the services of a directory of unit files running.")
+    p.add_argument("--unit-path", metavar="DIR[:DIR...]", help="where unit files are, most important first")
+    p.add_argument("--runtime-dir", metavar="DIR", help="where the bus and the state are")
+    p.add_argument("--log-dir", metavar="DIR", help="where captured output goes")
+    p.add_argument("--config", metavar="FILE", help="unitd.conf to read")
+    p.add_argument("--start", metavar="default|all|none|UNIT,...", help="what to start at first")
+    p.add_argument("--daemon", action="store_true", help="go to the background")
+    p.add_argument("--pidfile", metavar="FILE", help="with --daemon: where to write the process ID")
+    p.add_argument("--log-level", metavar="LEVEL", choices=["debug", "info", "warning", "error"], help="of unitd's own messages")
+    p.add_argument("--version", action="version", version=f"unitd {unitd.__version__}")
+    return p
+
+
+def settings(arguments: argparse.Namespace, environ: dict[str, str], uid: int) -> Config:
+    """Command line over unitd.conf over defaults. Raises ConfigError."""
+    path = arguments.config or default_path(uid, environ)
+    config = load(path, required=bool(arguments.config))
+    changes: dict[str, object] = {}
+    if arguments.unit_path:
+        changes["unit_path"] = tuple(os.path.abspath(d) for d in arguments.unit_path.split(":") if d)
+    if arguments.runtime_dir:
+        changes["runtime_dir"] = os.path.abspath(arguments.runtime_dir)
+    if arguments.log_dir:
+        changes["log_dir"] = os.path.abspath(arguments.log_dir)
+    if arguments.start:
+        changes["start"] = arguments.start
+    if arguments.log_level:
+        changes["log_level"] = arguments.log_level
+    import dataclasses
+
+    config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+    if not config.runtime_dir:
+        config = dataclasses.replace(config, runtime_dir=runtime_dir(uid, environ))
+    if not config.log_dir:
+        home = environ.get("XDG_STATE_HOME") or os.path.join(environ.get("HOME", "/"), ".local/state")
+        config = dataclasses.replace(config, log_dir="/var/log/unitd" if uid == 0 else os.path.join(home, "unitd/log"))
+    return config
+
+
+def fail(message: str, code: int = 1) -> int:
+    print(f"unitd: {message}", file=sys.stderr)
+    return code
+
+
+def take_runtime_dir(path: str) -> int:
+    """Make the runtime directory and lock it; the lock's descriptor. Raises OSError (EWOULDBLOCK: another unitd has it)."""
+    os.makedirs(path, mode=0o750, exist_ok=True)
+    if os.stat(path).st_uid != os.getuid():
+        raise PermissionError(errno.EPERM, f"{path} belongs to somebody else")
+    lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    return lock
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Entry point of the `unitd` command. Returns only on an error."""
+    arguments = parser().parse_args(argv)
+    try:
+        config = settings(arguments, dict(os.environ), os.getuid())
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"unitd: {problem}", file=sys.stderr)
+        return 2
+    if len(os.path.join(config.runtime_dir, "events")) > 100:
+        return fail(f"cannot use {config.runtime_dir} as runtime directory, because socket paths end at 107 characters; try a shorter --runtime-dir", 2)
+    if arguments.pidfile and not arguments.daemon:
+        return fail("--pidfile goes with --daemon", 2)
+    try:
+        lock = take_runtime_dir(config.runtime_dir)
+        os.makedirs(config.log_dir, mode=0o755, exist_ok=True)
+    except BlockingIOError:
+        return fail(f"cannot start, because another unitd runs on {config.runtime_dir}; talk to it with unitctl, or choose another --runtime-dir")
+    except OSError as error:
+        return fail(f"cannot start, because {error.filename or config.runtime_dir}: {error.strerror}; choose --runtime-dir and --log-dir that you may write")
+    if arguments.daemon:
+        daemonize(arguments.pidfile, lock, config.log_dir)
+    become_warden(config, lock)
+    return 1
+
+
+def daemonize(pid_path: str | None, lock: int, log_dir: str) -> None:
+    """Go to the background (python-daemon); unitd's own messages go to LOG_DIR/unitd.log."""
+    import daemon  # type: ignore[import-untyped]
+    from daemon import pidfile as daemon_pidfile
+
+    path = os.path.abspath(pid_path) if pid_path else None
+    messages = open(os.path.join(log_dir, "unitd.log"), "a", encoding="utf-8")  # noqa: SIM115 - lives on as stderr
+    context = daemon.DaemonContext(
+        working_directory="/", umask=0o022, files_preserve=[lock, messages], stdout=messages, stderr=messages, pidfile=None, detach_process=True
+    )
+    del daemon_pidfile
+    context.open()
+    if path:
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"{os.getpid()}\n")
+
+
+def become_warden(config: Config, lock: int) -> None:
+    """exec the warden, which starts the manager as its child."""
+    import msgspec
+
+    package = os.path.dirname(os.path.dirname(os.path.abspath(unitd.__file__)))
+    warden = os.path.join(package, "unitd", "manager", "warden.py")
+    environ = dict(os.environ)
+    environ["UNITD_CONFIG_JSON"] = msgspec.json.encode(config).decode()
+    environ["UNITD_LOCK_FD"] = str(lock)
+    path = environ.get("PYTHONPATH", "")
+    if package not in sys.path or package in path.split(":"):
+        environ["PYTHONPATH"] = package if not path else path
+    os.set_inheritable(lock, True)
+    command = [sys.executable, "-I", "-S", warden, "--package-dir", package, "--", sys.executable, "-m", "unitd.manager.app"]
+    os.execve(sys.executable, command, environ)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,279 @@
+"""Vocabulary of the deciding part: a unit's record, the events that reach it and the effects it asks for.
+
+States are systemd's (systemctl(1), org.freedesktop.systemd1(5)). SubState decides ActiveState (`ACTIVE_OF`).
+Times named `*_at` are CLOCK_MONOTONIC seconds, timestamps in `Record.stamps` are CLOCK_REALTIME seconds for showing only.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+ACTIVE_OF = {
+    "dead": "inactive",
+    "condition": "activating",
+    "start-pre": "activating",
+    "start": "activating",
+    "start-post": "activating",
+    "running": "active",
+    "exited": "active",
+    "active": "active",  # targets and the like
+    "listening": "active",  # sockets
+    "waiting": "active",  # timers
+    "reload": "reloading",
+    "reload-signal": "reloading",
+    "reload-notify": "reloading",
+    "stop": "deactivating",
+    "stop-watchdog": "deactivating",
+    "stop-sigterm": "deactivating",
+    "stop-sigkill": "deactivating",
+    "stop-post": "deactivating",
+    "final-watchdog": "deactivating",
+    "final-sigterm": "deactivating",
+    "final-sigkill": "deactivating",
+    "failed": "failed",
+    "auto-restart": "activating",
+}
+
+#: CLD_* codes as `ExecMainCode` prints them.
+CLD_EXITED, CLD_KILLED, CLD_DUMPED = 1, 2, 3
+
+
+@dataclass(frozen=True)
+class Exit:
+    """How a process ended. `code` is a CLD_* number, `status` the exit code or signal number."""
+
+    code: int
+    status: int
+    step: str = ""  # the set-up step that failed in the child, with errno below
+    errno: int = 0
+
+
+@dataclass
+class Record:
+    """Everything the manager knows of one unit at run time. JSON-serialisable; kept over the manager's death."""
+
+    name: str
+    sub: str = "dead"
+    result: str = "success"
+    reload_result: str = "success"
+    invocation: str = ""  # 32 hex digits
+    main_pid: int = 0
+    main_token: str = ""  # id of the SpawnSpec of the main process
+    control_pid: int = 0
+    control_token: str = ""
+    control_role: str = ""  # ExecStartPre ExecStartPost ExecReload ExecStop ExecStopPost ExecCondition
+    command_index: int = 0  # which of several commands of the role runs
+    main_known: bool = False  # with main_pid 0: the main process is known to be gone
+    main_alien: bool = False  # main process is not one we spawned as such (forking, MAINPID=)
+    exec_done: bool = False  # execve of the main process succeeded
+    notify_state: str = ""  # "reloading" or "stopping" when the service said so
+    exec_main_code: int = 0
+    exec_main_status: int = 0
+    exec_main_pid: int = 0
+    main_exit_result: str = ""  # exited killed dumped: EXIT_CODE for ExecStop, ExecStopPost
+    start_succeeded: bool = False
+    stop_requested: str = ""  # "stop" or "restart" while such a job rules: Restart= has no say
+    flush_restarts: bool = False  # the next manual start clears n_restarts
+    n_restarts: int = 0
+    restart_delay: float = 0.0  # of the restart that is pending
+    restart_attempt: int = 0  # consecutive automatic restarts, for growing delays
+    start_history: list[float] = field(default_factory=list)  # monotonic times of starts, for StartLimit*
+    deadlines: dict[str, tuple[float, int]] = field(default_factory=dict)  # name -> (monotonic, generation)
+    timer_generation: int = 0
+    watchdog_usec: int = -1  # override by WATCHDOG_USEC=, -1: none
+    status_text: str = ""
+    status_errno: int = 0
+    notify_access: str = ""  # override by NOTIFYACCESS=
+    ready: bool = False
+    condition_result: bool = True
+    assert_result: bool = True
+    last_failure: str = ""  # one sentence: why the unit failed, for start and status
+    stamps: dict[str, float] = field(default_factory=dict)  # ActiveEnter ActiveExit InactiveEnter InactiveExit StateChange ExecMainStart ExecMainExit -> realtime
+    n_accepted: int = 0
+    cgroup: str = ""
+    used_at: float = 0.0
+
+    @property
+    def active(self) -> str:
+        """ActiveState that belongs to the SubState."""
+        return ACTIVE_OF[self.sub]
+
+
+# ---- events -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Start:
+    """A start job runs. `automatic` is a restart by Restart=."""
+
+    invocation: str
+    automatic: bool = False
+    condition: bool = True  # what Condition*= and Assert*= evaluated to
+    assertion: bool = True
+
+
+@dataclass(frozen=True)
+class Stop:
+    """A stop job runs (or the stop half of a restart, then `restart`)."""
+
+    restart: bool = False
+
+
+@dataclass(frozen=True)
+class Reload:
+    """A reload job runs."""
+
+
+@dataclass(frozen=True)
+class Spawned:
+    """The warden made the process `token`, or could not (pid 0, errno)."""
+
+    token: str
+    pid: int
+    errno: int = 0
+
+
+@dataclass(frozen=True)
+class ExecDone:
+    """execve succeeded in the process `token` (close-on-exec pipe at EOF)."""
+
+    token: str
+
+
+@dataclass(frozen=True)
+class Exited:
+    """A process of the unit ended."""
+
+    token: str
+    pid: int
+    exit: Exit
+
+
+@dataclass(frozen=True)
+class Empty:
+    """No process of the unit is left."""
+
+
+@dataclass(frozen=True)
+class Deadline:
+    """The timer `name` with this generation went off."""
+
+    name: str
+    generation: int
+
+
+@dataclass(frozen=True)
+class Notified:
+    """An accepted sd_notify message: assignments in order; `pid` is the sender."""
+
+    pid: int
+    fields: dict[str, str]
+
+
+@dataclass(frozen=True)
+class PidFile:
+    """What the PID file (or the guess, when there is none) says. pid 0: nothing usable, with the reason."""
+
+    pid: int
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class ResetFailed:
+    """reset-failed: failed becomes dead, counters are cleared."""
+
+
+@dataclass(frozen=True)
+class Restarting:
+    """The restart that was planned is being carried out: the auto-restart state ends."""
+
+
+Event = Start | Stop | Reload | Spawned | ExecDone | Exited | Empty | Deadline | Notified | PidFile | ResetFailed | Restarting
+
+# ---- effects ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Spawn:
+    """Run command `index` of `role` ("ExecStart", "ExecStop", ...) as process `token`."""
+
+    token: str
+    role: str
+    index: int
+    wants_exec_done: bool = False
+
+
+@dataclass(frozen=True)
+class Signal:
+    """Send `signal` to `whom`: "main", "control", "main+control" or "all" (every process of the unit)."""
+
+    whom: str
+    signal: int
+    also_hup: bool = False
+
+
+@dataclass(frozen=True)
+class ArmTimer:
+    """Deliver `Deadline(name, generation)` at `at` (monotonic)."""
+
+    name: str
+    at: float
+    generation: int
+
+
+@dataclass(frozen=True)
+class DisarmTimer:
+    """Forget the timer `name`."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class WatchEmpty:
+    """Deliver `Empty` when no process of the unit is left (at once if so already)."""
+
+
+@dataclass(frozen=True)
+class ReadPidFile:
+    """Deliver `PidFile`: read PIDFile=, or guess the main process."""
+
+    guess: bool
+
+
+@dataclass(frozen=True)
+class Finished:
+    """The job under way ends: "done", "failed", "canceled", "timeout", "dependency", "skipped", "assert"."""
+
+    job: str  # "start" "stop" "reload"
+    result: str
+
+
+@dataclass(frozen=True)
+class Changed:
+    """The state changed; tell subscribers, dependants, the start-limit's OnFailure=."""
+
+    old_sub: str
+    new_sub: str
+
+
+@dataclass(frozen=True)
+class QueueRestart:
+    """The restart delay is over: queue a restart job."""
+
+
+@dataclass(frozen=True)
+class Cleanup:
+    """The unit is down: remove its runtime directories (unless preserved), its PID file and cgroup."""
+
+    restarting: bool
+
+
+@dataclass(frozen=True)
+class Log:
+    """One line for the manager's log about this unit."""
+
+    level: str  # "info" "warning" "error" "debug"
+    message: str
+
+
+Effect = Spawn | Signal | ArmTimer | DisarmTimer | WatchEmpty | ReadPidFile | Finished | Changed | QueueRestart | Cleanup | Log

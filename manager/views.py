@@ -1,0 +1,158 @@
+"""What `status`, `list-units` and `show` tell about a unit: records turned into plain data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unitd.bus import logread
+from unitd.manager import procinfo
+from unitd.manager.engine import Engine, first_error
+from unitd.manager.properties import properties
+from unitd.manager.states import Record
+from unitd.units import install
+from unitd.units.model import Unit
+
+if TYPE_CHECKING:
+    from unitd.manager.output import Output
+    from unitd.manager.processes import Processes
+    from unitd.units.loader import Loader
+
+LOG_LINES = 10
+
+
+class Views:
+    """Reads; changes nothing."""
+
+    def __init__(self, engine: Engine, loader: Loader, processes: Processes, output: Output, paths: list[str]) -> None:
+        self.engine, self.loader, self.processes, self.output, self.paths = engine, loader, processes, output, paths
+
+    def unit_file_state(self, unit: Unit) -> str:
+        """As `is-enabled` prints it; empty for a unit without a file."""
+        if not unit.fragment_path and unit.load_state != "masked":
+            return ""
+        return install.file_state(self.paths, unit.name)
+
+    def row(self, unit: Unit) -> dict[str, Any]:
+        """One line of list-units."""
+        record = self.engine.record(unit.name)
+        job = self.engine.jobs.get(unit.name)
+        return {
+            "unit": unit.name,
+            "load": unit.load_state,
+            "active": record.active,
+            "sub": record.sub,
+            "description": unit.unit.description or unit.name,
+            "job": job.type if job else "",
+        }
+
+    def extra(self, unit: Unit) -> dict[str, str]:
+        """Properties that come from elsewhere than the unit and its record."""
+        graph, name = self.engine.graph, unit.name
+        job = self.engine.jobs.get(name)
+        found = {
+            "UnitFileState": self.unit_file_state(unit),
+            "NeedDaemonReload": "yes" if unit.fragment_path and self.loader.changed(unit) else "no",
+            "Job": str(job.id) if job else "0",
+            "ControlGroup": self.engine.record(name).cgroup,
+            "CanStart": "no" if unit.unit.refuse_manual_start else "yes",
+            "CanStop": "no" if unit.unit.refuse_manual_stop else "yes",
+            "CanReload": "yes" if unit.service.exec_reload or unit.service.type == "notify-reload" else "no",
+        }
+        inverse = {
+            "RequiredBy": "Requires", "RequisiteOf": "Requisite", "WantedBy": "Wants", "BoundBy": "BindsTo", "ConsistsOf": "PartOf",
+            "UpheldBy": "Upholds", "ConflictedBy": "Conflicts", "OnFailureOf": "OnFailure", "OnSuccessOf": "OnSuccess",
+        }  # fmt: skip
+        for prop, kind in inverse.items():
+            found[prop] = " ".join(sorted(graph.rdeps(name, kind)))
+        error = next((p for p in unit.problems if p.severity == "error"), None)
+        if error is not None:
+            found["LoadError"] = str(error)
+        return found
+
+    def show(self, unit: Unit) -> dict[str, str]:
+        """Every property."""
+        return properties(unit, self.engine.record(unit.name), self.extra(unit))
+
+    def status(self, unit: Unit, lines: int) -> dict[str, Any]:
+        """All that `status` prints."""
+        record = self.engine.record(unit.name)
+        members = self.processes.members(unit.name, record) if record.active not in ("inactive", "failed") and unit.type == "service" else set()
+        memory, cpu, tasks = procinfo.usage(members)
+        tree = procinfo.tree(members)
+        now = self.engine.platform.realtime()
+        pending = record.deadlines.get("restart")
+        restart = None
+        if pending is not None:
+            limited = unit.unit.start_limit_interval > 0 and unit.unit.start_limit_burst > 0
+            restart = {
+                "in_seconds": max(0.0, pending[0] - self.engine.platform.now()),
+                "attempt": record.restart_attempt,
+                "burst": unit.unit.start_limit_burst if limited else 0,
+                "delay": record.restart_delay,
+            }
+        main = next((row for row in tree if row["pid"] == record.main_pid), None)
+        stamp = {"active": "ActiveEnter", "reloading": "ActiveEnter", "inactive": "InactiveEnter", "failed": "InactiveEnter"}
+        return {
+            "unit": unit.name,
+            "found": unit.load_state != "not-found" or record.active not in ("inactive",),
+            "names": list(unit.names),
+            "description": unit.unit.description or unit.name,
+            "load": unit.load_state,
+            "load_error": first_error(unit) if unit.load_state in ("error", "bad-setting") else "",
+            "fragment": unit.fragment_path,
+            "drop_ins": list(unit.drop_in_paths),
+            "unit_file_state": self.unit_file_state(unit),
+            "active": record.active,
+            "sub": record.sub,
+            "result": record.result,
+            "since": record.stamps.get(stamp.get(record.active, "InactiveExit"), 0.0) or record.stamps.get("StateChange", 0.0),
+            "active_enter": record.stamps.get("ActiveEnter", 0.0),
+            "active_exit": record.stamps.get("ActiveExit", 0.0),
+            "inactive_enter": record.stamps.get("InactiveEnter", 0.0),
+            "now": now,
+            "main_pid": record.main_pid,
+            "main_comm": _comm(main["cmdline"]) if main else "",
+            "control_pid": record.control_pid,
+            "control_role": record.control_role,
+            "status_text": record.status_text,
+            "status_errno": record.status_errno,
+            "exec_main_pid": record.exec_main_pid,
+            "exec_main_code": record.exec_main_code,
+            "exec_main_status": record.exec_main_status,
+            "processes": self._ended(unit, record),
+            "memory": memory,
+            "cpu": cpu,
+            "tasks": tasks,
+            "tree": tree,
+            "restart": restart,
+            "last_failure": record.last_failure,
+            "warnings": [str(p) for p in unit.problems if p.severity == "warning"],
+            "docs": list(unit.unit.documentation),
+            "triggered_by": [],
+            "triggers": [],
+            "log": self.log_tail(unit.name, lines),
+            "need_daemon_reload": bool(unit.fragment_path) and self.loader.changed(unit),
+        }
+
+    @staticmethod
+    def _ended(unit: Unit, record: Record) -> list[dict[str, Any]]:
+        if not record.exec_main_code or record.main_pid or not unit.service.exec_start:
+            return []
+        command = unit.service.exec_start[-1]
+        return [
+            {
+                "role": "ExecStart",
+                "pid": record.exec_main_pid,
+                "command": " ".join([command.path, *command.argv[1:]]),
+                "code": record.exec_main_code,
+                "status": record.exec_main_status,
+            }
+        ]
+
+    def log_tail(self, name: str, lines: int) -> list[str]:
+        """The last lines of output, as text."""
+        return [line.text.decode("utf-8", "backslashreplace") for line in logread.tail(self.output.directory(name), lines)] if lines else []
+
+
+def _comm(cmdline: str) -> str:
+    return cmdline.split(" ", 1)[0].rpartition("/")[2]
