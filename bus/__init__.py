@@ -1,1 +1,1 @@
-"""How to talk to a manager: messages, server, client."""
+"""How to talk to unitd: messages, the manager's end, the client's end."""

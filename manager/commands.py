@@ -38,6 +38,17 @@ BECAUSE = {
     "unsupported": "unitd does not run units of this type yet",
 }
 
+#: Service results as systemctl words them.
+WHY = {
+    "exit-code": "the control process exited with error code",
+    "signal": "a fatal signal was delivered to the control process",
+    "core-dump": "a fatal signal was delivered causing the control process to dump core",
+    "timeout": "a timeout was exceeded",
+    "watchdog": "the service failed to send watchdog ping",
+    "resources": "of unavailable resources or another system error",
+    "protocol": "the service did not take the steps required by its unit configuration",
+}
+
 
 class Commands:
     """One method per verb; `handle` finds it."""
@@ -121,7 +132,7 @@ class Commands:
                         waits.append(self.future(self.engine.unit(name), job))
             except Refused as error:
                 code = max(code, error.exit_code)
-                errors.append(f"Failed to {verb} {unit.name}: {error}")
+                errors.append(str(error) if error.whole else f"Failed to {verb} {unit.name}: {error}")
         for unit, result in await asyncio.gather(*waits):
             if result not in ("done", "skipped"):
                 code = code or 1
@@ -160,10 +171,13 @@ class Commands:
         record = self.engine.record(unit.name)
         if result == "dependency":
             return [f"A dependency job for {unit.name} failed. See 'unitctl status' of what it requires for details."]
-        because = BECAUSE.get(result) or record.last_failure or "it failed"
-        if record.result == "start-limit-hit":
-            because = "it was started too often in too short a time; 'unitctl reset-failed' clears that"
-        lines = [f"Job for {unit.name} failed because {because}.", f"See 'unitctl status {unit.name}' and 'unitctl logs {unit.name}' for details."]
+        limited = record.last_failure.startswith("start of the service was attempted")
+        because = BECAUSE.get(result) or (record.last_failure if limited else WHY.get(record.result)) or record.last_failure or "it failed"
+        lines = [f"Job for {unit.name} failed because {because}.", f'See "unitctl status {unit.name}" and "unitctl logs {unit.name}" for details.']
+        if limited:
+            lines += [f'To force a start use "unitctl reset-failed {unit.name}"', f'followed by "unitctl start {unit.name}" again.']
+        elif record.last_failure and record.last_failure != because:
+            lines.append(f"What happened: {record.last_failure}.")
         return lines + [f"  | {line}" for line in self.views.log_tail(unit.name, LOG_LINES)]
 
     async def do_isolate(self, request: Request) -> Reply:
@@ -216,7 +230,8 @@ class Commands:
         code = 0
         for row in data:
             code = max(code, 4 if not row["found"] else 0 if row["active"] in ("active", "reloading") else 3)
-        return Reply(id=request.id, ok=True, exit_code=code if request.units else 0, data=data)
+        err = "".join(f"Unit {row['unit']} could not be found.\n" for row in data if not row["found"])
+        return Reply(id=request.id, ok=True, exit_code=code if request.units else 0, err=err, data=data)
 
     def all_units(self) -> list[Unit]:
         return [self.engine.graph.units[name] for name in sorted(self.engine.graph.units) if "@." not in name]

@@ -172,7 +172,9 @@ class Engine:
             if not can_reload(unit):
                 raise Refused("not-applicable", f"Job type reload is not applicable for unit {unit.name}.", 1)
             if self.record(unit.name).active not in ("active", "reloading", "activating"):
-                raise Refused("not-active", f"{unit.name} is not active, cannot reload.", 1)
+                refused = Refused("not-active", f"{unit.name} is not active, cannot reload.", 1)
+                refused.whole = True
+                raise refused
             return "reload"
         if verb == "stop" and unit.load_state == "not-found" and self.record(unit.name).sub in DOWN:
             raise Refused("no-such-unit", f"Unit {unit.name} not loaded.", 5)

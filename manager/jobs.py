@@ -23,6 +23,7 @@ class Refused(Exception):
     def __init__(self, code: str, message: str, exit_code: int = 1) -> None:
         super().__init__(message)
         self.code, self.exit_code = code, exit_code
+        self.whole = False  # the message says everything, no "Failed to ..." in front
 
 
 @dataclass

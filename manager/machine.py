@@ -116,7 +116,7 @@ def spawned(st: Step, event: Spawned) -> None:
             no_process(st, event)
             return
         r.main_pid = r.exec_main_pid = event.pid
-        if r.sub == "start" and st.s.type in ("simple", "idle"):
+        if r.sub == "start" and st.s.type in ("simple", "idle", "dbus"):
             st.enter_start_post()
     elif event.token == r.control_token:
         if not event.pid:

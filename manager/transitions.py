@@ -135,7 +135,8 @@ class Step:
             return  # a manual start waits for the restart that is planned (case restart-*)
         ok, history = restart.within_limit(r.start_history, self.u.unit.start_limit_interval, self.u.unit.start_limit_burst, self.now)
         if not ok:
-            r.result, r.last_failure = "start-limit-hit", "it was started too often in too short a time"
+            self.fail("start-limit-hit")
+            r.last_failure = "start of the service was attempted too often"
             r.flush_restarts = True
             self.enter("failed")
             self.finish("start", "failed")
@@ -182,7 +183,7 @@ class Step:
             self.enter("start", self.s.timeout_start)
             self.enter_start_post()
             return
-        simple = self.s.type in ("simple", "idle")
+        simple = self.s.type in ("simple", "idle", "dbus")
         self.enter("start", INFINITY if simple else self.s.timeout_start)
         self.spawn("ExecStart", main=self.s.type != "forking")
 

@@ -1,0 +1,285 @@
+"""The client's end of the bus, for programs: blocking calls and events, from the standard library and msgspec alone.
+
+    with Client() as unitd:
+        unitd.start(["web"])
+        print(unitd.status(["web"])[0]["active"])
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from unitd.bus import endpoint as endpoints
+from unitd.bus.messages import BadMessage, Reply, Request, decode_event, decode_reply, encode
+from unitd.bus.zmtp import Connection
+
+#: Verbs that wait for jobs, so without a limit of time.
+JOB_VERBS = frozenset({"start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart", "isolate"})
+#: Verbs that must not run twice: they are not sent again to a new manager.
+ONCE_VERBS = frozenset({"kill", "exit", "daemon-reexec", "cancel"})
+HEARTBEAT = 2.0
+SILENCE = 30.0
+GRACE = 1.0
+PATIENCE = 15.0
+
+
+class BusError(Exception):
+    """The bus does not work; `hint` says what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+class Unreachable(BusError):
+    """No manager answers at the endpoint."""
+
+
+class CallFailed(BusError):
+    """The manager answered with an error; `reply` is its answer."""
+
+    def __init__(self, reply: Reply) -> None:
+        error = reply.error
+        super().__init__(error.message if error else reply.err.strip() or f"it ended with {reply.exit_code}", error.hint if error else "")
+        self.reply = reply
+
+
+@dataclass(frozen=True)
+class Event:
+    """One event. `gap`: events of this topic before it were lost. After a reconnect comes one with the topic "bus.reconnected"."""
+
+    topic: str
+    seq: int
+    data: dict[str, Any]
+    gap: bool = False
+
+
+class Client:
+    """A connection to one manager, made at the first call and again when the manager was replaced.
+
+    `timeout` bounds a call (not those that wait for jobs), in seconds; None: no bound. Not for several threads.
+    """
+
+    def __init__(self, endpoint: str | None = None, timeout: float | None = 60.0) -> None:
+        self.endpoint = endpoint or endpoints.find(None, os.environ, os.getuid())
+        self.timeout = timeout
+        self._path = endpoints.path_of(self.endpoint)
+        self._connection: Connection | None = None
+        self._ids = itertools.count(1)
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection; the next call opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def call(self, verb: str, units: Sequence[str] = (), **options: Any) -> Reply:
+        """Ask, and wait for the answer, whatever it says. Raises Unreachable, BusError.
+
+        When the manager is replaced meanwhile the request goes to its successor, except for verbs that must not run twice.
+        """
+        request = Request(verb, list(units), {k: v for k, v in options.items() if v not in (None, False)}, id=f"{os.getpid()}.{next(self._ids)}")
+        patience = GRACE
+        limit = None if verb in JOB_VERBS or options.get("wait") else self.timeout
+        end = None if limit is None else time.monotonic() + limit
+        while True:
+            connection = self._connected(patience)
+            try:
+                connection.send(encode(request))
+                return self._await(connection, request, end)
+            except OSError as error:
+                self.close()
+                if verb in ONCE_VERBS:
+                    raise Unreachable(f"unitd at {self.endpoint} went away during {verb}: {_reason(error)}", "whether it took effect is unknown") from None
+                patience = PATIENCE
+
+    def _await(self, connection: Connection, request: Request, end: float | None) -> Reply:
+        """The reply to `request`. Pings show that the manager lives, however long the job takes."""
+        heard = time.monotonic()
+        while True:
+            now = time.monotonic()
+            wait = HEARTBEAT if end is None else min(HEARTBEAT, max(0.0, end - now))
+            message = connection.receive(wait)
+            if message is not None:
+                heard = time.monotonic()
+                try:
+                    reply = decode_reply(message[-1])
+                except BadMessage as error:
+                    self.close()
+                    raise BusError(f"cannot understand unitd at {self.endpoint}: {error}", "are unitd and unitctl of the same version?") from None
+                if reply.id in (request.id, ""):
+                    return reply
+                continue
+            now = time.monotonic()
+            if (end is not None and now >= end) or now - heard > SILENCE:
+                self.close()
+                raise Unreachable(f"unitd at {self.endpoint} does not answer ({request.verb}, {now - heard:.0f} s)", "is it stopped, or overloaded?")
+            connection.send(encode(Request("ping", id="heartbeat")))
+
+    def _connected(self, patience: float) -> Connection:
+        """The connection. A socket that refuses may be between two managers: that is waited for, for `patience` seconds."""
+        if self._connection is None:
+            self._connection = _connect(self._path, "DEALER", self.endpoint, patience)
+        return self._connection
+
+    def check(self, verb: str, units: Sequence[str] = (), **options: Any) -> Reply:
+        """As `call`, but raises CallFailed when the manager could not do it."""
+        reply = self.call(verb, units, **options)
+        if not reply.ok:
+            raise CallFailed(reply)
+        return reply
+
+    # -- verbs
+
+    def start(self, units: Sequence[str], no_block: bool = False, wait: bool = False, job_mode: str = "replace") -> Reply:
+        """Start units and wait for the jobs (unless `no_block`). Raises CallFailed."""
+        return self.check("start", units, no_block=no_block, wait=wait, job_mode=job_mode)
+
+    def stop(self, units: Sequence[str], no_block: bool = False, job_mode: str = "replace") -> Reply:
+        """Stop units and wait for the jobs (unless `no_block`). Raises CallFailed."""
+        return self.check("stop", units, no_block=no_block, job_mode=job_mode)
+
+    def restart(self, units: Sequence[str], no_block: bool = False, job_mode: str = "replace") -> Reply:
+        """Restart units and wait for the jobs (unless `no_block`). Raises CallFailed."""
+        return self.check("restart", units, no_block=no_block, job_mode=job_mode)
+
+    def reload(self, units: Sequence[str], no_block: bool = False) -> Reply:
+        """Ask services to reload. Raises CallFailed."""
+        return self.check("reload", units, no_block=no_block)
+
+    def kill(self, units: Sequence[str], signal: str = "SIGTERM", whom: str = "all") -> Reply:
+        """Send a signal to processes of units. Raises CallFailed."""
+        return self.check("kill", units, signal=signal, kill_whom=whom)
+
+    def reset_failed(self, units: Sequence[str] = ()) -> Reply:
+        """Clear the failed state and the start limit. Raises CallFailed."""
+        return self.check("reset-failed", units)
+
+    def daemon_reload(self) -> Reply:
+        """Read unit files again. Raises CallFailed."""
+        return self.check("daemon-reload")
+
+    def status(self, units: Sequence[str] = (), lines: int = 10) -> list[dict[str, Any]]:
+        """One row for each unit (see `messages`)."""
+        return list(self.check("status", units, lines=lines).data or [])
+
+    def show(self, units: Sequence[str]) -> list[dict[str, str]]:
+        """Properties of each unit, as `unitctl show` prints them."""
+        return list(self.check("show", units).data or [])
+
+    def is_active(self, unit: str) -> bool:
+        """Is the unit active, or reloading?"""
+        return self.check("is-active", [unit]).exit_code == 0
+
+    def list_units(self, patterns: Sequence[str] = (), all: bool = False, failed: bool = False) -> list[dict[str, Any]]:
+        """Units in memory; without `all` the interesting ones."""
+        return list(self.check("list-units", patterns, all=all, failed=failed).data or [])
+
+    def list_unit_files(self, patterns: Sequence[str] = ()) -> list[dict[str, Any]]:
+        """Installed unit files and whether they are enabled."""
+        return list(self.check("list-unit-files", patterns).data or [])
+
+    def list_jobs(self) -> list[dict[str, Any]]:
+        """Jobs that wait or run."""
+        return list(self.check("list-jobs").data or [])
+
+    def ping(self) -> dict[str, Any]:
+        """The manager's {instance, pid}."""
+        return dict(self.check("ping").data or {})
+
+    def events(self, topics: Sequence[str] = ("",)) -> Events:
+        """Subscribe to topics that begin with any of `topics`. Raises Unreachable."""
+        return Events(self.endpoint, topics)
+
+
+class Events:
+    """A subscription: iterate, or call `next_event`. Connects again by itself when the manager was replaced."""
+
+    def __init__(self, endpoint: str, topics: Sequence[str]) -> None:
+        self._endpoint, self._topics = endpoint, [t.encode() for t in topics]
+        self._path = endpoints.events_path(endpoint)
+        self._seen: dict[str, int] = {}
+        self._connection = self._subscribe(GRACE)
+
+    def _subscribe(self, patience: float) -> Connection:
+        connection = _connect(self._path, "SUB", self._endpoint, patience)
+        for topic in self._topics:
+            connection.send(b"\x01" + topic)
+        return connection
+
+    def next_event(self, timeout: float | None = None) -> Event | None:
+        """The next event, None when none came in time. Raises Unreachable when the manager is gone and stays away."""
+        try:
+            message = self._connection.receive(timeout)
+        except OSError:
+            self._connection.close()
+            self._connection = self._subscribe(PATIENCE)
+            self._seen.clear()
+            return Event("bus.reconnected", 0, {}, True)
+        if message is None or len(message) != 2:
+            return None
+        try:
+            body = decode_event(message[1])
+        except BadMessage as error:
+            raise BusError(f"cannot understand unitd at {self._endpoint}: {error}", "are both sides of the same version?") from None
+        topic = message[0].decode("utf-8", "replace")
+        last = self._seen.get(topic)
+        self._seen[topic] = body.seq
+        return Event(topic, body.seq, body.data, last is not None and body.seq != last + 1)
+
+    def __iter__(self) -> Iterator[Event]:
+        while True:
+            event = self.next_event()
+            if event is not None:
+                yield event
+
+    def close(self) -> None:
+        """End the subscription."""
+        self._connection.close()
+
+    def __enter__(self) -> Events:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _connect(path: str, kind: str, endpoint: str, patience: float) -> Connection:
+    end = time.monotonic() + patience
+    reason: OSError
+    while True:
+        try:
+            return Connection(path, kind)
+        except FileNotFoundError as error:
+            # a manager that died leaves its socket; without one none has run, unless it ran just now
+            final, reason = patience <= GRACE, error
+        except ConnectionError as error:
+            final, reason = False, error
+        except OSError as error:
+            final, reason = True, error
+        if final or time.monotonic() > end:
+            raise Unreachable(f"cannot reach unitd at {endpoint}: {_reason(reason)}", _hint(reason, path)) from None
+        time.sleep(0.02)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error) or type(error).__name__
+
+
+def _hint(error: OSError, path: str) -> str:
+    if isinstance(error, PermissionError):
+        return "only root and unitd's own user may use the bus"
+    if isinstance(error, TimeoutError):
+        return "is unitd stopped, or overloaded?"
+    return "is unitd running? start it with 'unitd', or name its bus with --bus or $UNITD_BUS"

@@ -1,0 +1,383 @@
+"""Every property of a unit, as `systemctl show` prints it (systemd 252, org.freedesktop.systemd1(5)). Pure, but for the size of the memory.
+
+A value with several lines is a property that `show` prints several times.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from unitd.bus.timetext import stamp
+from unitd.manager.states import Record
+from unitd.units import tables
+from unitd.units.errors import ValueProblem
+from unitd.units.model import Command, ExitStatusSet, Unit
+from unitd.units.values import format_seconds, format_timespan, parse_bool, parse_cpu_quota, parse_memory, parse_tasks, parse_timespan, signal_name
+
+_CODES = {0: "(null)", 1: "exited", 2: "killed", 3: "dumped", 4: "trapped", 5: "stopped", 6: "continued"}
+_QUOTED = set(" \t\n\r\"\\`$*?['()<>|&;!")
+_ESCAPED = set('"\\`$')
+_ROLES = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost")
+_FIELDS = ("exec_condition", "exec_start_pre", "exec_start", "exec_start_post", "exec_reload", "exec_stop", "exec_stop_post")
+_DEPENDENCIES = (
+    "Requires", "Requisite", "Wants", "BindsTo", "PartOf", "Upholds", "RequiredBy", "RequisiteOf", "WantedBy", "BoundBy", "UpheldBy", "ConsistsOf",
+    "Conflicts", "ConflictedBy", "Before", "After", "OnSuccess", "OnSuccessOf", "OnFailure", "OnFailureOf", "Triggers", "TriggeredBy",
+    "PropagatesReloadTo", "ReloadPropagatedFrom", "PropagatesStopTo", "StopPropagatedFrom", "JoinsNamespaceOf",
+)  # fmt: skip
+_LIMIT_ORDER = "CPU FSIZE DATA STACK CORE RSS NOFILE AS NPROC MEMLOCK LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME".split()
+_STAMPS = ("StateChange", "InactiveExit", "ActiveEnter", "ActiveExit", "InactiveEnter")
+
+T = TypeVar("T")
+
+
+def properties(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str]:
+    """Property -> value in systemd's order. `extra` has what neither unit nor record know (UnitFileState, Job, RequiredBy, ...) and wins."""
+    found: dict[str, str] = {}
+    if unit.type == "service":
+        found |= _service(unit, record)
+        found |= _resources(unit)
+        found |= _exec(unit)
+        found |= _kill(unit)
+    elif unit.type == "socket":
+        found |= _socket(unit, record)
+    elif unit.type == "timer":
+        found |= _timer(unit, record)
+    found |= _unit(unit, record, extra)
+    for key, value in extra.items():
+        found[key] = value
+    return found
+
+
+# -- the service
+
+
+def _service(unit: Unit, record: Record) -> dict[str, str]:
+    s = unit.service
+    abort = s.timeout_stop if s.timeout_abort is None else s.timeout_abort
+    found = {
+        "Type": s.type,
+        "ExitType": s.exit_type,
+        "Restart": s.restart,
+        "RestartMode": s.restart_mode,
+        "PIDFile": s.pid_file,
+        "NotifyAccess": record.notify_access or s.notify_access,
+        "RestartUSec": format_seconds(s.restart_sec),
+        "RestartSteps": str(s.restart_steps),
+        "RestartMaxDelayUSec": format_seconds(s.restart_max_delay),
+        "RestartUSecNext": format_seconds(record.restart_delay or s.restart_sec),
+        "TimeoutStartUSec": format_seconds(s.timeout_start),
+        "TimeoutStopUSec": format_seconds(s.timeout_stop),
+        "TimeoutAbortUSec": format_seconds(abort),
+        "TimeoutStartFailureMode": s.timeout_start_failure_mode,
+        "TimeoutStopFailureMode": s.timeout_stop_failure_mode,
+        "RuntimeMaxUSec": format_seconds(s.runtime_max),
+        "RuntimeRandomizedExtraUSec": format_seconds(s.runtime_randomized_extra),
+        "WatchdogUSec": _watchdog(unit, record),
+        "RootDirectoryStartOnly": _yes(s.root_directory_start_only),
+        "RemainAfterExit": _yes(s.remain_after_exit),
+        "GuessMainPID": _yes(s.guess_main_pid),
+        "RestartPreventExitStatus": _statuses(s.restart_prevent_exit_status),
+        "RestartForceExitStatus": _statuses(s.restart_force_exit_status),
+        "SuccessExitStatus": _statuses(s.success_exit_status),
+        "MainPID": str(record.main_pid),
+        "ControlPID": str(record.control_pid),
+        "BusName": s.bus_name,
+        "FileDescriptorStoreMax": str(s.file_descriptor_store_max),
+        "NFileDescriptorStore": "0",
+        "FileDescriptorStorePreserve": s.file_descriptor_store_preserve,
+        "StatusText": record.status_text,
+        "StatusErrno": str(record.status_errno),
+        "Result": record.result,
+        "ReloadResult": record.reload_result,
+        "CleanResult": "success",
+        "NRestarts": str(record.n_restarts),
+        "OOMPolicy": s.oom_policy,
+        "ReloadSignal": str(s.reload_signal),
+        "NonBlocking": _yes(s.non_blocking),
+        "Sockets": _words(s.sockets),
+        "ExecMainStartTimestamp": stamp(record.stamps.get("ExecMainStart", 0.0)),
+        "ExecMainExitTimestamp": stamp(record.stamps.get("ExecMainExit", 0.0)),
+        "ExecMainPID": str(record.exec_main_pid),
+        "ExecMainCode": str(record.exec_main_code),
+        "ExecMainStatus": str(record.exec_main_status),
+    }
+    for role, name in zip(_ROLES, _FIELDS, strict=True):
+        commands: Sequence[Command] = getattr(s, name)
+        if commands:
+            last = len(commands) - 1
+            found[role] = "\n".join(_command(c, record if role == "ExecStart" and i == last else None) for i, c in enumerate(commands))
+    return found
+
+
+def _watchdog(unit: Unit, record: Record) -> str:
+    """Infinity until the first start, as systemd takes the setting over then (case value-028)."""
+    if record.watchdog_usec >= 0:
+        return "infinity" if record.watchdog_usec >= 2**64 - 1 else format_timespan(record.watchdog_usec)
+    return format_seconds(unit.service.watchdog) if record.invocation else "infinity"
+
+
+def _command(command: Command, record: Record | None) -> str:
+    """One command with how its last run went."""
+    started = stopped = "n/a"
+    pid = code = status = 0
+    if record is not None and record.exec_main_pid:
+        started = stamp(record.stamps.get("ExecMainStart", 0.0)) or "n/a"
+        stopped = (stamp(record.stamps.get("ExecMainExit", 0.0)) if record.exec_main_code else "") or "n/a"
+        pid, code, status = record.exec_main_pid, record.exec_main_code, record.exec_main_status
+    how = str(status) if code == 1 else f"{status}/{signal_name(status) if status else 0}"
+    return (
+        f"{{ path={command.path} ; argv[]={' '.join(command.argv)} ; ignore_errors={_yes(command.ignore_failure)} ; "
+        f"start_time=[{started}] ; stop_time=[{stopped}] ; pid={pid} ; code={_CODES.get(code, '(null)')} ; status={how} }}"
+    )
+
+
+# -- what the process is like
+
+
+def _exec(unit: Unit) -> dict[str, str]:
+    e = unit.exec
+    found = {
+        "Environment": _words(f"{k}={v}" for k, v in dict(e.environment).items()),
+        "EnvironmentFiles": "\n".join(f"{path} (ignore_errors={_yes(optional)})" for path, optional in e.environment_files),
+        "PassEnvironment": _words(e.pass_environment),
+        "UnsetEnvironment": _words(e.unset_environment),
+        "UMask": f"{e.umask:04o}",
+    }
+    for name in _LIMIT_ORDER:
+        if name in e.limits:
+            soft, hard = e.limits[name]
+            found["Limit" + name] = _infinite(hard)
+            found[f"Limit{name}Soft"] = _infinite(soft)
+    found |= {
+        "WorkingDirectory": ("!" if e.working_directory_optional and e.working_directory else "") + e.working_directory,
+        "RootDirectory": e.root_directory,
+        "OOMScoreAdjust": str(e.oom_score_adjust or 0),
+        "Nice": str(e.nice or 0),
+        "IOSchedulingClass": str(2 if e.io_scheduling_class is None else e.io_scheduling_class),
+        "IOSchedulingPriority": str(4 if e.io_scheduling_priority is None else e.io_scheduling_priority),
+        "CPUSchedulingPolicy": str(e.cpu_scheduling_policy or 0),
+        "CPUSchedulingPriority": str(e.cpu_scheduling_priority),
+        "CPUSchedulingResetOnFork": _yes(e.cpu_scheduling_reset_on_fork),
+        "CPUAffinity": _cpus(e.cpu_affinity),
+        "TimerSlackNSec": str(50000 if e.timer_slack_nsec is None else e.timer_slack_nsec),
+        "NonBlocking": _yes(unit.service.non_blocking),
+        "StandardInput": e.standard_input.partition(":")[0],
+        "StandardOutput": e.standard_output.partition(":")[0],
+        "StandardError": e.standard_error.partition(":")[0],
+        "TTYPath": e.tty_path,
+        "SyslogIdentifier": e.syslog_identifier,
+        "SecureBits": str(e.secure_bits),
+        "CapabilityBoundingSet": _capabilities(range(41) if e.capability_bounding_set is None else e.capability_bounding_set),
+        "AmbientCapabilities": _capabilities(e.ambient_capabilities),
+        "DynamicUser": _yes(e.dynamic_user),
+        "User": e.user,
+        "Group": e.group,
+        "SupplementaryGroups": _words(e.supplementary_groups),
+        "NoNewPrivileges": _yes(e.no_new_privileges),
+        "IgnoreSIGPIPE": _yes(e.ignore_sigpipe),
+        "ExecSearchPath": _words(e.exec_search_path),
+        "RuntimeDirectoryPreserve": e.runtime_directory_preserve,
+    }
+    for kind in ("Runtime", "State", "Cache", "Logs", "Configuration"):
+        directory = e.directories.get(kind)
+        found[f"{kind}DirectoryMode"] = f"{directory.mode if directory else 0o755:04o}"
+        found[f"{kind}Directory"] = _words(directory.names) if directory else ""
+    return found
+
+
+def _kill(unit: Unit) -> dict[str, str]:
+    k = unit.kill
+    return {
+        "KillMode": k.mode,
+        "KillSignal": str(k.signal),
+        "RestartKillSignal": str(k.signal if k.restart_signal is None else k.restart_signal),
+        "FinalKillSignal": str(k.final_signal),
+        "SendSIGKILL": _yes(k.send_sigkill),
+        "SendSIGHUP": _yes(k.send_sighup),
+        "WatchdogSignal": str(k.watchdog_signal),
+    }
+
+
+def _resources(unit: Unit) -> dict[str, str]:
+    """Directives of systemd.resource-control(5) from what the unit file says."""
+    found = {"Slice": _setting(unit, "Slice", str) or "system.slice", "Delegate": _yes(bool(_setting(unit, "Delegate", parse_bool)))}
+    quota = _setting(unit, "CPUQuota", parse_cpu_quota)
+    found["CPUQuotaPerSecUSec"] = "infinity" if quota is None else format_seconds(quota)
+    for name in ("CPUWeight", "IOWeight"):
+        found[name] = _setting(unit, name, str) or "[not set]"
+    for name, default in (("MemoryMin", "0"), ("MemoryLow", "0"), ("MemoryHigh", "infinity"), ("MemoryMax", "infinity"), ("MemorySwapMax", "infinity")):
+        size = _setting(unit, name, lambda text: parse_memory(text, _memory()))
+        found[name] = _infinite(size) if (name, None) in unit.settings or _has(unit, name) else default
+    tasks = _setting(unit, "TasksMax", parse_tasks)
+    found["TasksMax"] = _infinite(tasks)
+    return found
+
+
+def _memory() -> int:
+    """The machine's memory in bytes: what a percentage is of."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+
+
+# -- sockets and timers
+
+
+def _socket(unit: Unit, record: Record) -> dict[str, str]:
+    kinds = {"ListenStream": "Stream", "ListenDatagram": "Datagram", "ListenSequentialPacket": "SequentialPacket", "ListenFIFO": "FIFO"}
+    listen = [f"{value} ({word})" for key, word in kinds.items() for value in unit.settings.get(("Socket", key), ()) if value]
+    return {
+        "Listen": "\n".join(listen),
+        "SocketMode": _setting(unit, "SocketMode", str) or "0666",
+        "DirectoryMode": _setting(unit, "DirectoryMode", str) or "0755",
+        "Accept": _yes(bool(_setting(unit, "Accept", parse_bool))),
+        "RemoveOnStop": _yes(bool(_setting(unit, "RemoveOnStop", parse_bool))),
+        "MaxConnections": _setting(unit, "MaxConnections", str) or "64",
+        "NConnections": "0",
+        "NAccepted": str(record.n_accepted),
+        "NRefused": "0",
+        "FileDescriptorName": _setting(unit, "FileDescriptorName", str) or unit.name,
+        "ControlPID": str(record.control_pid),
+        "Result": record.result,
+    }
+
+
+def _timer(unit: Unit, record: Record) -> dict[str, str]:
+    accuracy = _setting(unit, "AccuracySec", parse_timespan)
+    return {
+        "Unit": _setting(unit, "Unit", str) or unit.name.removesuffix(".timer") + ".service",
+        "TimersCalendar": "\n".join(f"{{ OnCalendar={v} }}" for v in unit.settings.get(("Timer", "OnCalendar"), ()) if v),
+        "OnClockChange": _yes(bool(_setting(unit, "OnClockChange", parse_bool))),
+        "AccuracyUSec": "1min" if accuracy is None else format_seconds(accuracy),
+        "RandomizedDelayUSec": format_seconds(_setting(unit, "RandomizedDelaySec", parse_timespan) or 0.0),
+        "Persistent": _yes(bool(_setting(unit, "Persistent", parse_bool))),
+        "RemainAfterElapse": _yes(_setting(unit, "RemainAfterElapse", parse_bool) is not False),
+        "Result": record.result,
+    }
+
+
+# -- any unit
+
+
+def _unit(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str]:
+    u = unit.unit
+    found = {"Id": unit.name, "Names": _words(unit.names or (unit.name,))}
+    for kind in _DEPENDENCIES:
+        found[kind] = extra.get(kind, "") or _words(unit.deps(kind))
+    found |= {
+        "RequiresMountsFor": _words(u.requires_mounts_for),
+        "Documentation": _words(u.documentation),
+        "Description": u.description or unit.name,
+        "LoadState": unit.load_state,
+        "ActiveState": record.active,
+        "FreezerState": "running",
+        "SubState": record.sub,
+        "FragmentPath": unit.fragment_path,
+        "SourcePath": u.source_path,
+        "DropInPaths": _words(unit.drop_in_paths),
+        "UnitFileState": extra.get("UnitFileState", ""),
+        "UnitFilePreset": "enabled" if unit.fragment_path else "",
+    }
+    for name in _STAMPS:
+        found[name + "Timestamp"] = stamp(record.stamps.get(name, 0.0))
+    found |= {
+        "CanStart": _yes(not u.refuse_manual_start),
+        "CanStop": _yes(not u.refuse_manual_stop),
+        "CanReload": _yes(bool(unit.service.exec_reload) or unit.service.type == "notify-reload"),
+        "CanIsolate": _yes(u.allow_isolate),
+        "CanFreeze": "no",
+        "StopWhenUnneeded": _yes(u.stop_when_unneeded),
+        "RefuseManualStart": _yes(u.refuse_manual_start),
+        "RefuseManualStop": _yes(u.refuse_manual_stop),
+        "AllowIsolate": _yes(u.allow_isolate),
+        "DefaultDependencies": _yes(u.default_dependencies),
+        "OnSuccessJobMode": u.on_success_job_mode,
+        "OnFailureJobMode": u.on_failure_job_mode,
+        "IgnoreOnIsolate": _yes(u.ignore_on_isolate),
+        "NeedDaemonReload": "no",
+        "JobTimeoutUSec": format_seconds(u.job_timeout),
+        "JobRunningTimeoutUSec": format_seconds(u.job_running_timeout),
+        "ConditionResult": _yes(record.condition_result and _tried(record)),
+        "AssertResult": _yes(record.assert_result and _tried(record)),
+        "ConditionTimestamp": stamp(record.stamps.get("Condition", 0.0)),
+        "AssertTimestamp": stamp(record.stamps.get("Assert", 0.0)),
+        "LoadError": "",
+        "Transient": "no",
+        "Perpetual": "no",
+        "StartLimitIntervalUSec": format_seconds(u.start_limit_interval),
+        "StartLimitBurst": str(u.start_limit_burst),
+        "StartLimitAction": u.start_limit_action,
+        "FailureAction": u.failure_action,
+        "SuccessAction": u.success_action,
+        "FailureActionExitStatus": str(-1 if u.failure_action_exit_status is None else u.failure_action_exit_status),
+        "SuccessActionExitStatus": str(-1 if u.success_action_exit_status is None else u.success_action_exit_status),
+        "InvocationID": record.invocation,
+        "CollectMode": u.collect_mode,
+    }
+    return found
+
+
+def _tried(record: Record) -> bool:
+    """Conditions of a unit that nobody tried to start did not hold yet."""
+    return bool(record.invocation or record.stamps or not record.condition_result or not record.assert_result or record.sub != "dead")
+
+
+# -- words
+
+
+def quote(word: str) -> str:
+    """A word as systemd shows it in a list: in double quotes where a shell would need them."""
+    if word and not _QUOTED & set(word):
+        return word
+    return '"' + "".join("\\" + c if c in _ESCAPED else c for c in word) + '"'
+
+
+def _words(words: Iterable[str]) -> str:
+    return " ".join(quote(word) for word in words)
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def _infinite(value: int | None) -> str:
+    return "infinity" if value is None else str(value)
+
+
+def _statuses(statuses: ExitStatusSet) -> str:
+    return " ".join([str(code) for code in sorted(statuses.codes)] + [signal_name(number) for number in sorted(statuses.signals)])
+
+
+def _cpus(cpus: frozenset[int]) -> str:
+    """`0-3 6`."""
+    spans: list[list[int]] = []
+    for cpu in sorted(cpus):
+        if spans and spans[-1][1] == cpu - 1:
+            spans[-1][1] = cpu
+        else:
+            spans.append([cpu, cpu])
+    return " ".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
+
+
+def _capabilities(numbers: Iterable[int]) -> str:
+    return " ".join(f"cap_{tables.CAPABILITIES[n].lower()}" for n in sorted(numbers) if n < len(tables.CAPABILITIES))
+
+
+def _has(unit: Unit, name: str) -> bool:
+    return _setting(unit, name, str) is not None
+
+
+def _setting(unit: Unit, name: str, read: Callable[[str], T]) -> T | None:
+    """The last good value of a directive without a typed field; None when it was not set, or emptied."""
+    values = unit.settings.get((unit.type.capitalize(), name), ())
+    for text in reversed(values):
+        if not text:
+            return None
+        try:
+            value = read(text)
+        except ValueProblem:
+            continue
+        return None if isinstance(value, float) and math.isinf(value) else value
+    return None

@@ -1,0 +1,82 @@
+"""%-specifiers (systemd.unit(5), SPECIFIERS). Pure: the facts about the machine come in as `HostFacts`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from unitd.units import names
+from unitd.units.errors import ValueProblem
+
+
+@dataclass(frozen=True)
+class HostFacts:
+    """What specifiers and the environment say about the machine and the manager's user."""
+
+    uid: int = 0
+    gid: int = 0
+    user: str = "root"
+    group: str = "root"
+    home: str = "/root"
+    shell: str = "/bin/sh"
+    hostname: str = "localhost"
+    machine_id: str = ""
+    boot_id: str = ""
+    arch: str = "x86-64"
+    kernel: str = ""
+    os_release: tuple[tuple[str, str], ...] = ()
+    runtime_dir: str = "/run"
+    state_dir: str = "/var/lib"
+    cache_dir: str = "/var/cache"
+    logs_dir: str = "/var/log"
+    config_dir: str = "/etc"
+    tmp: str = "/tmp"  # noqa: S108 - what %T says
+    var_tmp: str = "/var/tmp"  # noqa: S108
+
+
+def resolver(name: str, fragment: str, host: HostFacts) -> Callable[[str], str]:
+    """A function that expands the specifiers of a string in unit `name` read from `fragment`; it raises ValueProblem for an unknown one."""
+    prefix, instance, _ = names.split(name)
+    stem = name.rpartition(".")[0]
+    last = prefix.rpartition("-")[2]
+    osr = dict(host.os_release)
+
+    def un(text: str) -> str:
+        try:
+            return names.unescape(text)
+        except ValueProblem:
+            return text
+
+    table: dict[str, Callable[[], str]] = {
+        "n": lambda: name, "N": lambda: stem, "p": lambda: prefix, "P": lambda: un(prefix), "i": lambda: instance or "", "I": lambda: un(instance or ""),
+        "j": lambda: last, "J": lambda: un(last), "f": lambda: "/" + un(instance or prefix).lstrip("/"), "t": lambda: host.runtime_dir,
+        "S": lambda: host.state_dir, "C": lambda: host.cache_dir, "L": lambda: host.logs_dir, "E": lambda: host.config_dir, "T": lambda: host.tmp,
+        "V": lambda: host.var_tmp, "h": lambda: host.home, "u": lambda: host.user, "U": lambda: str(host.uid), "g": lambda: host.group,
+        "G": lambda: str(host.gid), "s": lambda: host.shell, "y": lambda: fragment, "Y": lambda: fragment.rpartition("/")[0], "a": lambda: host.arch,
+        "b": lambda: host.boot_id, "m": lambda: host.machine_id, "H": lambda: host.hostname, "l": lambda: host.hostname.partition(".")[0],
+        "q": lambda: host.hostname, "v": lambda: host.kernel, "o": lambda: osr.get("ID", ""), "w": lambda: osr.get("VERSION_ID", ""),
+        "W": lambda: osr.get("VARIANT_ID", ""), "B": lambda: osr.get("BUILD_ID", ""), "A": lambda: osr.get("IMAGE_VERSION", ""),
+        "M": lambda: osr.get("IMAGE_ID", ""), "d": lambda: f"{host.runtime_dir}/credentials/{name}", "%": lambda: "%",
+    }  # fmt: skip
+
+    def resolve(text: str) -> str:
+        if "%" not in text:
+            return text
+        out: list[str] = []
+        i = 0
+        while i < len(text):
+            if text[i] != "%" or i + 1 == len(text):
+                out.append(text[i])
+                i += 1
+                continue
+            make = table.get(text[i + 1])
+            if make is None:
+                if text[i + 1].isalpha():
+                    raise ValueProblem(f"cannot resolve the specifier %{text[i + 1]}, because there is none of that name", "write %% for a percent sign")
+                out.append("%" + text[i + 1])
+            else:
+                out.append(make())
+            i += 2
+        return "".join(out)
+
+    return resolve
