@@ -1,8 +1,8 @@
 """The client's end of the bus, for programs: blocking calls and events, from the standard library and msgspec alone.
 
-    with Client() as unitd:
-        unitd.start(["web"])
-        print(unitd.status(["web"])[0]["active"])
+with Client() as unitd:
+    unitd.start(["web"])
+    print(unitd.status(["web"])[0]["active"])
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from unitd.bus import endpoint as endpoints
 from unitd.bus.messages import BadMessage, Reply, Request, decode_event, decode_reply, encode
@@ -26,6 +26,8 @@ HEARTBEAT = 2.0
 SILENCE = 30.0
 GRACE = 1.0
 PATIENCE = 15.0
+RESENDS = 20
+MAX_REQUEST = 256 * 1024
 
 
 class BusError(Exception):
@@ -72,7 +74,7 @@ class Client:
         self._connection: Connection | None = None
         self._ids = itertools.count(1)
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -89,20 +91,32 @@ class Client:
 
         When the manager is replaced meanwhile the request goes to its successor, except for verbs that must not run twice.
         """
-        request = Request(verb, list(units), {k: v for k, v in options.items() if v not in (None, False)}, id=f"{os.getpid()}.{next(self._ids)}")
-        patience = GRACE
+        request = Request(
+            verb, list(units), {k: v for k, v in options.items() if v not in (None, False)}, id=f"{os.getpid()}.{next(self._ids)}"
+        )
+        raw = encode(request)
+        if len(raw) > MAX_REQUEST:
+            raise BusError(
+                f"cannot send {verb}, because the request has {len(raw)} bytes, and {MAX_REQUEST} is the limit",
+                "name fewer units, or a glob",
+            )
+        patience, resends = GRACE, 0
         limit = None if verb in JOB_VERBS or options.get("wait") else self.timeout
         end = None if limit is None else time.monotonic() + limit
         while True:
             connection = self._connected(patience)
             try:
-                connection.send(encode(request))
+                connection.send(raw)
                 return self._await(connection, request, end)
             except OSError as error:
                 self.close()
-                if verb in ONCE_VERBS:
-                    raise Unreachable(f"unitd at {self.endpoint} went away during {verb}: {_reason(error)}", "whether it took effect is unknown") from None
+                resends += 1
+                if verb in ONCE_VERBS or resends > RESENDS:
+                    raise Unreachable(
+                        f"unitd at {self.endpoint} went away during {verb}: {_reason(error)}", "whether it took effect is unknown"
+                    ) from None
                 patience = PATIENCE
+                time.sleep(0.02 * resends)
 
     def _await(self, connection: Connection, request: Request, end: float | None) -> Reply:
         """The reply to `request`. Pings show that the manager lives, however long the job takes."""
@@ -117,14 +131,18 @@ class Client:
                     reply = decode_reply(message[-1])
                 except BadMessage as error:
                     self.close()
-                    raise BusError(f"cannot understand unitd at {self.endpoint}: {error}", "are unitd and unitctl of the same version?") from None
+                    raise BusError(
+                        f"cannot understand unitd at {self.endpoint}: {error}", "are unitd and unitctl of the same version?"
+                    ) from None
                 if reply.id in (request.id, ""):
                     return reply
                 continue
             now = time.monotonic()
             if (end is not None and now >= end) or now - heard > SILENCE:
                 self.close()
-                raise Unreachable(f"unitd at {self.endpoint} does not answer ({request.verb}, {now - heard:.0f} s)", "is it stopped, or overloaded?")
+                raise Unreachable(
+                    f"unitd at {self.endpoint} does not answer ({request.verb}, {now - heard:.0f} s)", "is it stopped, or overloaded?"
+                )
             connection.send(encode(Request("ping", id="heartbeat")))
 
     def _connected(self, patience: float) -> Connection:
@@ -248,7 +266,7 @@ class Events:
         """End the subscription."""
         self._connection.close()
 
-    def __enter__(self) -> Events:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

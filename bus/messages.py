@@ -3,16 +3,19 @@
 Reply data by verb (a verb not listed has none); rows are JSON objects:
 
 - start stop restart ... isolate: {"jobs": [{unit, result, message?, log_tail: [str]}]}
-- status: rows {unit, found, description, load, load_error, fragment, drop_ins, active, sub, result, since, now, unit_file_state, main_pid, main_comm,
-  control_pid, control_role, status_text, status_errno, processes: [{role, pid, command, code, status}], memory, cpu, tasks, tree: [{pid, cmdline, depth}],
-  restart: {in_seconds, attempt, burst, delay} or null, last_failure, warnings, docs, triggered_by, triggers, log, need_daemon_reload, active_enter, active_exit}
+- status: rows {unit, found, description, load, load_error, fragment, drop_ins, active, sub, result, since, now, unit_file_state, main_pid,
+  main_comm, exec_main_pid, exec_main_code, exec_main_status, control_pid, control_role, status_text, status_errno,
+  processes: [{role, pid, command, code, status}], memory, cpu, tasks, tree: [{pid, cmdline, depth}],
+  restart: {in_seconds, attempt, burst, delay} or null, last_failure, warnings, docs, triggered_by, triggers, log, need_daemon_reload,
+  active_enter, active_exit}; times in seconds of CLOCK_REALTIME
 - show: one object {property: value} for each unit; values with several lines are several `Property=` lines
 - list-units: rows {unit, load, active, sub, description, job}; list-unit-files: rows {unit_file, state, preset, path}
 - list-jobs: rows {job, unit, type, state}; list-dependencies: rows {unit, depth, active}
 - cat: rows {path, text}; edit: rows {unit, path, fragment}; logs: rows {unit, dir}; enable disable mask unmask: rows {kind, path, target}
 - ping: {instance, pid}; version: {version}
 
-Event topics: `unit.NAME`, `job.NAME`, `log.NAME`, `manager.WHAT`; two frames, topic and {seq, data}. `seq` counts per topic from 1: a gap means lost events.
+Event topics: `unit.NAME`, `job.NAME`, `log.NAME`, `manager.WHAT`; two frames, topic and {seq, data}. `seq` counts
+per topic from 1: a gap means lost events.
 """
 
 from __future__ import annotations

@@ -67,7 +67,7 @@ class BusServer:
 
     def start(self) -> None:
         """Bind both sockets, in the place of stale ones, and read them. Raises OSError."""
-        os.makedirs(os.path.dirname(self.bus_path), mode=0o750, exist_ok=True)
+        os.makedirs(os.path.dirname(self.bus_path), mode=0o751, exist_ok=True)
         self._router = self._bind(zmq.ROUTER, self.bus_path)
         self._events = self._bind(zmq.XPUB, self.events_path)
         self._loop.add_reader(self._router.FD, self._read_requests)
@@ -120,7 +120,9 @@ class BusServer:
         if len(parts) == 3 and not len(parts[1]):
             envelope.append(b"")
         elif len(parts) != 2:
-            return self._answer(envelope, failed("", "bad-request", f"cannot read a message of {len(parts)} frames", "send one frame of JSON"))
+            return self._answer(
+                envelope, failed("", "bad-request", f"cannot read a message of {len(parts)} frames", "send one frame of JSON")
+            )
         try:
             address = parts[-1].get("Peer-Address")
             peer = peer_of(address if isinstance(address, str) else "")
@@ -132,9 +134,13 @@ class BusServer:
             return self._answer(envelope, failed("", "bad-request", str(error), 'requests look like {"verb": "ping"}'))
         if peer is None or peer.uid not in self._allowed:
             who = "an unknown user" if peer is None else f"user {peer.uid}"
-            return self._answer(envelope, failed(request.id, "permission", f"cannot serve {who}: permission denied", "use root or unitd's own user", 4))
+            return self._answer(
+                envelope, failed(request.id, "permission", f"cannot serve {who}: permission denied", "use root or unitd's own user", 4)
+            )
         if len(self._tasks) >= MAX_PENDING:
-            return self._answer(envelope, failed(request.id, "busy", "cannot take more requests, because too many are waiting", "try again later"))
+            return self._answer(
+                envelope, failed(request.id, "busy", "cannot take more requests, because too many are waiting", "try again later")
+            )
         task = self._loop.create_task(self._serve(envelope, request, peer))
         self._tasks[task] = (envelope, request.id)
         task.add_done_callback(lambda done: self._tasks.pop(done, None))

@@ -1,1 +1,1 @@
-"""unitctl: one verb per file."""
+"""unitctl: the command line, one file per verb or tight family of verbs."""

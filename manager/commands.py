@@ -133,7 +133,10 @@ class Commands:
             except Refused as error:
                 code = max(code, error.exit_code)
                 errors.append(str(error) if error.whole else f"Failed to {verb} {unit.name}: {error}")
-        for unit, result in await asyncio.gather(*waits):
+        ended = await asyncio.gather(*waits)
+        if any(result not in ("done", "skipped") for _, result in ended):
+            await self.flush_output()
+        for unit, result in ended:
             if result not in ("done", "skipped"):
                 code = code or 1
                 errors += self.explain(unit, verb, result)
@@ -141,6 +144,13 @@ class Commands:
         if options.get("wait") and verb in ("start", "restart") and not code:
             await asyncio.gather(*(self.until_down(unit) for unit in units))
         return Reply(id=request.id, ok=not code, exit_code=code, err="".join(e + "\n" for e in errors), data={"jobs": results})
+
+    async def flush_output(self) -> None:
+        """Have everything that services wrote until now in the files; a logger that does not answer is not waited for."""
+        try:
+            await asyncio.wait_for(self.output.log.flush(), 2)
+        except TimeoutError:
+            return
 
     def may(self, unit: Unit, verb: str) -> None:
         """RefuseManualStart=, RefuseManualStop= (exit code 4), templates."""
@@ -230,8 +240,7 @@ class Commands:
         code = 0
         for row in data:
             code = max(code, 4 if not row["found"] else 0 if row["active"] in ("active", "reloading") else 3)
-        err = "".join(f"Unit {row['unit']} could not be found.\n" for row in data if not row["found"])
-        return Reply(id=request.id, ok=True, exit_code=code if request.units else 0, err=err, data=data)
+        return Reply(id=request.id, ok=True, exit_code=code if request.units else 0, data=data)
 
     def all_units(self) -> list[Unit]:
         return [self.engine.graph.units[name] for name in sorted(self.engine.graph.units) if "@." not in name]
@@ -331,7 +340,7 @@ class Commands:
         missing = [u.name for u in units if u.load_state == "not-found" and not os.path.isdir(self.output.directory(u.name))]
         if missing and request.units:
             return failure(request, "no-such-unit", f"Unit {missing[0]} not found.", "unitctl list-units --all lists what there is", 4)
-        await self.output.log.flush()
+        await self.flush_output()
         return Reply(id=request.id, ok=True, data=[{"unit": u.name, "dir": self.output.directory(u.name)} for u in units])
 
     # -- unit files

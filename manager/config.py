@@ -73,7 +73,7 @@ def load(path: str, required: bool = False) -> Config:
         return Config()
 
     def span(text: str) -> float:
-        return _checked(parse_timespan, text, ValidateError)
+        return float(_checked(parse_timespan, text, ValidateError))
 
     def size(text: str) -> int:
         return _checked(parse_size, text, ValidateError) or 1 << 62

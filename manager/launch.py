@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import errno
 import fcntl
 import os
@@ -43,8 +44,6 @@ def settings(arguments: argparse.Namespace, environ: dict[str, str], uid: int) -
         changes["start"] = arguments.start
     if arguments.log_level:
         changes["log_level"] = arguments.log_level
-    import dataclasses
-
     config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]
     if not config.runtime_dir:
         config = dataclasses.replace(config, runtime_dir=runtime_dir(uid, environ))
@@ -61,9 +60,10 @@ def fail(message: str, code: int = 1) -> int:
 
 def take_runtime_dir(path: str) -> int:
     """Make the runtime directory and lock it; the lock's descriptor. Raises OSError (EWOULDBLOCK: another unitd has it)."""
-    os.makedirs(path, mode=0o750, exist_ok=True)
+    os.makedirs(path, mode=0o751, exist_ok=True)
     if os.stat(path).st_uid != os.getuid():
         raise PermissionError(errno.EPERM, f"{path} belongs to somebody else")
+    os.chmod(path, 0o751)  # services of other users reach the notify socket through it; they can list nothing
     lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     return lock
@@ -97,15 +97,13 @@ def main(argv: list[str] | None = None) -> int:
 
 def daemonize(pid_path: str | None, lock: int, log_dir: str) -> None:
     """Go to the background (python-daemon); unitd's own messages go to LOG_DIR/unitd.log."""
-    import daemon  # type: ignore[import-untyped]
-    from daemon import pidfile as daemon_pidfile
+    import daemon
 
     path = os.path.abspath(pid_path) if pid_path else None
     messages = open(os.path.join(log_dir, "unitd.log"), "a", encoding="utf-8")  # noqa: SIM115 - lives on as stderr
     context = daemon.DaemonContext(
         working_directory="/", umask=0o022, files_preserve=[lock, messages], stdout=messages, stderr=messages, pidfile=None, detach_process=True
     )
-    del daemon_pidfile
     context.open()
     if path:
         with open(path, "w", encoding="ascii") as file:

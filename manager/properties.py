@@ -5,37 +5,51 @@ A value with several lines is a property that `show` prints several times.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 import math
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TypeVar
 
 from unitd.bus.timetext import stamp
 from unitd.manager.states import Record
 from unitd.units import tables
 from unitd.units.errors import ValueProblem
 from unitd.units.model import Command, ExitStatusSet, Unit
-from unitd.units.values import format_seconds, format_timespan, parse_bool, parse_cpu_quota, parse_memory, parse_tasks, parse_timespan, signal_name
+from unitd.units.values import (
+    format_seconds,
+    format_timespan,
+    parse_bool,
+    parse_cpu_quota,
+    parse_memory_max,
+    parse_percent,
+    parse_size,
+    parse_tasks,
+    parse_timespan,
+    signal_name,
+)
 
+T = TypeVar("T")
 _CODES = {0: "(null)", 1: "exited", 2: "killed", 3: "dumped", 4: "trapped", 5: "stopped", 6: "continued"}
 _QUOTED = set(" \t\n\r\"\\`$*?['()<>|&;!")
 _ESCAPED = set('"\\`$')
 _ROLES = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost")
 _FIELDS = ("exec_condition", "exec_start_pre", "exec_start", "exec_start_post", "exec_reload", "exec_stop", "exec_stop_post")
 _DEPENDENCIES = (
-    "Requires", "Requisite", "Wants", "BindsTo", "PartOf", "Upholds", "RequiredBy", "RequisiteOf", "WantedBy", "BoundBy", "UpheldBy", "ConsistsOf",
-    "Conflicts", "ConflictedBy", "Before", "After", "OnSuccess", "OnSuccessOf", "OnFailure", "OnFailureOf", "Triggers", "TriggeredBy",
+    "Requires", "Requisite", "Wants", "BindsTo", "PartOf", "Upholds", "RequiredBy", "RequisiteOf", "WantedBy", "BoundBy",
+    "UpheldBy", "ConsistsOf", "Conflicts", "ConflictedBy", "Before", "After",
+    "OnSuccess", "OnSuccessOf", "OnFailure", "OnFailureOf", "Triggers", "TriggeredBy",
     "PropagatesReloadTo", "ReloadPropagatedFrom", "PropagatesStopTo", "StopPropagatedFrom", "JoinsNamespaceOf",
 )  # fmt: skip
-_LIMIT_ORDER = "CPU FSIZE DATA STACK CORE RSS NOFILE AS NPROC MEMLOCK LOCKS SIGPENDING MSGQUEUE NICE RTPRIO RTTIME".split()
+_LIMIT_ORDER = (
+    "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NOFILE", "AS", "NPROC", "MEMLOCK", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE",
+    "RTPRIO", "RTTIME",
+)  # fmt: skip
 _STAMPS = ("StateChange", "InactiveExit", "ActiveEnter", "ActiveExit", "InactiveEnter")
-
-T = TypeVar("T")
 
 
 def properties(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str]:
-    """Property -> value in systemd's order. `extra` has what neither unit nor record know (UnitFileState, Job, RequiredBy, ...) and wins."""
+    """Property -> value in systemd's order. `extra` has what neither unit nor record know (UnitFileState, Job, RequiredBy, ...)
+    and wins."""
     found: dict[str, str] = {}
     if unit.type == "service":
         found |= _service(unit, record)
@@ -209,17 +223,26 @@ def _resources(unit: Unit) -> dict[str, str]:
     found["CPUQuotaPerSecUSec"] = "infinity" if quota is None else format_seconds(quota)
     for name in ("CPUWeight", "IOWeight"):
         found[name] = _setting(unit, name, str) or "[not set]"
-    for name, default in (("MemoryMin", "0"), ("MemoryLow", "0"), ("MemoryHigh", "infinity"), ("MemoryMax", "infinity"), ("MemorySwapMax", "infinity")):
-        size = _setting(unit, name, lambda text: parse_memory(text, _memory()))
-        found[name] = _infinite(size) if (name, None) in unit.settings or _has(unit, name) else default
-    tasks = _setting(unit, "TasksMax", parse_tasks)
-    found["TasksMax"] = _infinite(tasks)
+    for name in ("MemoryMin", "MemoryLow"):
+        found[name] = _infinite(_setting(unit, name, _size)) if _setting(unit, name, str) else "0"
+    for name, read in (("MemoryHigh", _limit), ("MemoryMax", _limit), ("MemorySwapMax", _size)):
+        found[name] = _infinite(_setting(unit, name, read))
+    found["TasksMax"] = _infinite(_setting(unit, "TasksMax", parse_tasks))
     return found
 
 
-def _memory() -> int:
-    """The machine's memory in bytes: what a percentage is of."""
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+def _size(text: str) -> int | None:
+    """Bytes; a percentage is of the machine's memory, in whole pages (case value-068)."""
+    if text.endswith("%"):
+        scale = int(parse_percent(text) * 100) * (2**32 - 1) // 10000
+        return os.sysconf("SC_PHYS_PAGES") * scale // (2**32 - 1) * os.sysconf("SC_PAGE_SIZE")
+    return parse_size(text)
+
+
+def _limit(text: str) -> int | None:
+    """As `_size`, but 0 is refused (case value-070)."""
+    parse_memory_max(text)
+    return _size(text)
 
 
 # -- sockets and timers
@@ -363,10 +386,6 @@ def _cpus(cpus: frozenset[int]) -> str:
 
 def _capabilities(numbers: Iterable[int]) -> str:
     return " ".join(f"cap_{tables.CAPABILITIES[n].lower()}" for n in sorted(numbers) if n < len(tables.CAPABILITIES))
-
-
-def _has(unit: Unit, name: str) -> bool:
-    return _setting(unit, name, str) is not None
 
 
 def _setting(unit: Unit, name: str, read: Callable[[str], T]) -> T | None:

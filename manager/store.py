@@ -30,6 +30,7 @@ class StateStore:
             self.db = self._open(warden)
 
     def _open(self, warden: str) -> sqlite3.Connection:
+        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # the files beside it take their mode from it
         db = sqlite3.connect(self.path, isolation_level=None)
         # The file lives in the runtime directory: it has to outlive this process, not the machine.
         db.execute("PRAGMA journal_mode=WAL")

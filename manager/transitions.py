@@ -6,6 +6,7 @@ Follows systemd.service(5) and the recorded facts. `machine` decides which move 
 from __future__ import annotations
 
 import copy
+
 from unitd.manager import restart
 from unitd.manager.states import (
     CLD_EXITED,

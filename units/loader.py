@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import grp
 import os
 import platform
 import pwd
-import grp
 from collections.abc import Iterator, Mapping, Sequence
 
 from unitd.units import names
@@ -134,7 +134,7 @@ class Loader:
             except OSError:
                 return True
         have = set(unit.drop_in_paths)
-        return bool(unit.fragment_path) and {p for p in self._drop_ins(unit.name, unit.names)} != have
+        return bool(unit.fragment_path) and set(self._drop_ins(unit.name, unit.names)) != have
 
     # -- loading
 
@@ -165,7 +165,7 @@ class Loader:
             if os.path.realpath(drop_in) != "/dev/null" and self._read_into(drop_in, assignments, problems, mtimes) == "error":
                 state = "error"
         unit, more = build(name, assignments, path or "", self.host, self.defaults)
-        dependencies = {k: v for k, v in unit.unit.dependencies.items()}
+        dependencies = dict(unit.unit.dependencies.items())
         for kind, directory in (("Wants", ".wants"), ("Requires", ".requires"), ("Upholds", ".upholds")):
             linked = self._linked(name, directory)
             if linked:

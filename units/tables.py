@@ -7,7 +7,7 @@ _SIGNALS = (
     "HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT CHLD "
     "CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS"
 )
-SIGNAL_NAMES: dict[int, str] = {number: name for number, name in enumerate(_SIGNALS.split(), 1)}
+SIGNAL_NAMES: dict[int, str] = dict(enumerate(_SIGNALS.split(), 1))
 SIGNALS: dict[str, int] = {name: number for number, name in SIGNAL_NAMES.items()} | {"IOT": 6, "CLD": 17, "POLL": 29}
 
 EXIT_STATUS: dict[str, int] = {

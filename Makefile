@@ -1,0 +1,61 @@
+# The README's two commands are `make run` and `make test`; the rest is for developers.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
+
+.PHONY: run test lint type cov bench docs conformance dist clean
+
+$(VENV)/.run: setup.py constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) -e .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	$(PIP) -e '.[dev]'
+	touch $@
+
+run: $(VENV)/.run
+	@echo
+	@echo "unitd runs in this terminal; Ctrl-C stops it and everything it runs."
+	@echo "In a second terminal, from this directory:"
+	@echo
+	@echo "    export UNITD_BUS=$(CURDIR)/.run"
+	@echo "    .venv/bin/unitctl list-units"
+	@echo "    .venv/bin/unitctl status web@1"
+	@echo "    .venv/bin/unitctl logs -f ticker"
+	@echo "    curl http://127.0.0.1:8642/"
+	@echo
+	@$(BIN)/unitd --unit-path $(CURDIR)/contrib/examples --runtime-dir $(CURDIR)/.run --log-dir $(CURDIR)/.run/log --start all
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+
+type: $(VENV)/.dev
+	$(BIN)/mypy -p unitd
+
+cov: $(VENV)/.dev
+	$(BIN)/coverage run -m pytest tests/unit
+	$(BIN)/coverage report
+
+bench: $(VENV)/.dev
+	$(BIN)/python bench/respawn.py
+	$(BIN)/python bench/boot.py
+	$(BIN)/python bench/idle.py
+
+docs: $(VENV)/.run
+	$(BIN)/python -m unitd.units.reference > docs/directives.md
+
+conformance: $(VENV)/.dev
+	$(BIN)/python tests/conformance.py
+
+dist: $(VENV)/.dev
+	$(PIP) build
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) .run build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,55 @@
+"""list-units list-unit-files list-dependencies list-jobs: tables."""
+
+from __future__ import annotations
+
+import argparse
+
+from unitd.cli import render
+from unitd.cli.context import Context, unit_names
+
+
+def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
+    """Options of the family."""
+    parser.add_argument("--no-legend", action="store_true", help="no heads and no sums")
+    parser.add_argument("--plain", action="store_true", help="no marks and no tree")
+    parser.add_argument("-a", "--all", action="store_true", help="show inactive units, or all levels, too")
+    if verb == "list-jobs":
+        return
+    parser.add_argument("units", nargs="*", metavar="UNIT")
+    if verb == "list-dependencies":
+        parser.add_argument("--reverse", action="store_true", help="show what needs the units instead")
+        parser.add_argument("--after", action="store_true", help="show what the units are ordered after")
+        parser.add_argument("--before", action="store_true", help="show what the units are ordered before")
+        return
+    parser.add_argument("-t", "--type", action="append", default=[], metavar="TYPE[,...]", help="only units of these types")
+    parser.add_argument("--state", action="append", default=[], metavar="STATE[,...]", help="only units in these states")
+    if verb == "list-units":
+        parser.add_argument("--failed", action="store_true", help="the same as --state=failed")
+
+
+def run(context: Context, verb: str, args: argparse.Namespace) -> int:
+    """Ask and print."""
+    options = {name: getattr(args, name) for name in ("failed", "reverse", "after", "before") if hasattr(args, name)}
+    types, states = (",".join(getattr(args, name, [])) for name in ("type", "state"))
+    names = unit_names(args.units) if verb == "list-dependencies" else args.units
+    reply = context.call(verb, names, all=args.all, type=types or None, state=states or None, **options)
+    rows = reply.data or []
+    if verb == "list-unit-files" and states:
+        rows = [row for row in rows if row["state"] in states.split(",")]
+        reply.data = rows
+    if context.json:
+        return context.dump(reply)
+    if reply.exit_code:
+        return reply.exit_code
+    paint, legend = render.Painter(context.colour), not (args.no_legend or context.quiet)
+    if verb == "list-units":
+        failed_only = args.failed or bool(states)
+        text = render.units(rows, paint, legend=legend, plain=args.plain, everything=args.all, filtered=failed_only)
+    elif verb == "list-unit-files":
+        text = render.unit_files(rows, paint, legend)
+    elif verb == "list-jobs":
+        text = render.jobs(rows, paint, legend)
+    else:
+        text = render.dependencies(rows, paint, args.plain)
+    context.text(text)
+    return 0

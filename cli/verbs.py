@@ -1,0 +1,66 @@
+"""Which verbs there are, and which module of this package has each. Modules are imported only when their verb is used."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from unitd.cli.context import Context
+
+#: verb -> (module, arguments as help shows them, what it does)
+VERBS: dict[str, tuple[str, str, str]] = {
+    "list-units": ("lists", "[PATTERN...]", "List units in memory"),
+    "list-unit-files": ("lists", "[PATTERN...]", "List installed unit files"),
+    "list-dependencies": ("lists", "[UNIT...]", "Show what units require and want"),
+    "list-jobs": ("lists", "", "List jobs that wait or run"),
+    "status": ("states", "[UNIT...]", "Show how units are doing, with their last output"),
+    "is-active": ("states", "UNIT...", "Exit with 0 if any of the units is active"),
+    "is-failed": ("states", "UNIT...", "Exit with 0 if any of the units is failed"),
+    "is-enabled": ("states", "UNIT...", "Exit with 0 if any of the units is enabled"),
+    "show": ("show", "[UNIT...]", "Show properties of units"),
+    "cat": ("files", "UNIT...", "Show the files of units"),
+    "logs": ("logs", "[UNIT...]", "Show what units printed"),
+    "start": ("jobs", "UNIT...", "Start units"),
+    "stop": ("jobs", "UNIT...", "Stop units"),
+    "restart": ("jobs", "UNIT...", "Stop and start units, or just start them"),
+    "try-restart": ("jobs", "UNIT...", "Restart units that are active"),
+    "reload": ("jobs", "UNIT...", "Ask services to reload"),
+    "reload-or-restart": ("jobs", "UNIT...", "Reload services that can, restart the others"),
+    "try-reload-or-restart": ("jobs", "UNIT...", "The same for services that are active"),
+    "isolate": ("jobs", "UNIT", "Start a unit and stop all that it does not need"),
+    "kill": ("kill", "UNIT...", "Send a signal to processes of units"),
+    "reset-failed": ("control", "[UNIT...]", "Clear the failed state and the start limit"),
+    "cancel": ("control", "[JOB...]", "Cancel jobs"),
+    "clean": ("control", "UNIT...", "Remove directories of services that are down"),
+    "enable": ("install", "UNIT...", "Have units started at the start of unitd"),
+    "disable": ("install", "UNIT...", "Undo enable"),
+    "mask": ("install", "UNIT...", "Keep units from being started at all"),
+    "unmask": ("install", "UNIT...", "Undo mask"),
+    "edit": ("edit", "UNIT...", "Edit a drop-in of a unit and reload"),
+    "verify": ("verify", "FILE|DIR...", "Check unit files, without a manager"),
+    "daemon-reload": ("control", "", "Read unit files again"),
+    "daemon-reexec": ("control", "", "Replace the manager by the program on disk; services go on"),
+    "ping": ("control", "", "Ask unitd for a sign of life"),
+    "version": ("control", "", "Show unitd's version"),
+    "exit": ("control", "", "Stop all units and end unitd"),
+    "shutdown": ("control", "", "The same as exit"),
+    "stop-all": ("control", "", "Stop all units; unitd goes on"),
+    "help": ("help", "[VERB]", "Explain unitctl, or a verb"),
+}
+
+
+class VerbModule(Protocol):
+    """What every module of a verb has."""
+
+    def arguments(self, parser: argparse.ArgumentParser, verb: str) -> None:
+        """Declare the verb's options and operands; operands are called `units`."""
+
+    def run(self, context: Context, verb: str, args: argparse.Namespace) -> int:
+        """Do it; the exit code. Raises BusError."""
+
+
+def load(verb: str) -> VerbModule:
+    """The module of a verb."""
+    return cast(VerbModule, importlib.import_module(f"unitd.cli.{VERBS[verb][0]}"))

@@ -1,0 +1,27 @@
+"""Packaging of unitd; tools are configured in pyproject.toml."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "unitd" / "__init__.py").read_text()).group(1)
+TEST = ["pytest", "pytest-timeout", "hypothesis"]
+DEV = [*TEST, "mypy", "ruff", "import-linter", "coverage", "types-psutil", "types-setuptools"]
+
+setup(
+    name="unitd",
+    version=VERSION,
+    description="A systemd-style unit manager: process and socket management without systemd",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="MIT",
+    python_requires=">=3.11",
+    packages=find_packages(include=["unitd", "unitd.*"]),
+    package_data={"unitd": ["py.typed"]},
+    install_requires=["pyzmq", "msgspec", "psutil", "python-daemon", "setproctitle", "sdnotify", "configobj"],
+    extras_require={"test": TEST, "dev": DEV},
+    entry_points={"console_scripts": ["unitd=unitd.manager.launch:main", "unitctl=unitd.cli.main:main"]},
+    classifiers=["Operating System :: POSIX :: Linux", "Programming Language :: Python :: 3", "License :: OSI Approved :: MIT License"],
+)
