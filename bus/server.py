@@ -67,7 +67,7 @@ class BusServer:
 
     def start(self) -> None:
         """Bind both sockets, in the place of stale ones, and read them. Raises OSError."""
-        os.makedirs(os.path.dirname(self.bus_path), mode=0o751, exist_ok=True)
+        os.makedirs(os.path.dirname(self.bus_path), mode=0o750, exist_ok=True)
         self._router = self._bind(zmq.ROUTER, self.bus_path)
         self._events = self._bind(zmq.XPUB, self.events_path)
         self._loop.add_reader(self._router.FD, self._read_requests)
@@ -144,6 +144,7 @@ class BusServer:
         task = self._loop.create_task(self._serve(envelope, request, peer))
         self._tasks[task] = (envelope, request.id)
         task.add_done_callback(lambda done: self._tasks.pop(done, None))
+        return None
 
     async def _serve(self, envelope: list[bytes], request: Request, peer: Peer) -> None:
         try:

@@ -1,115 +1,168 @@
-"""One cgroup2 directory per unit, where unitd owns a tree (cgroups(7)). Everywhere else `probe` says None."""
+"""One cgroup2 directory per unit, where the machine lets us: emptiness, listing and killing without gaps (cgroups(7))."""
 
 from __future__ import annotations
 
 import os
+import signal
 
 
 class CgroupTree:
-    """A writable cgroup2 directory below which units get theirs."""
+    """The part of the cgroup2 tree that is this manager's: BASE/unitd-WARDENPID/UNIT. No controller is ever enabled."""
 
-    def __init__(self, root: str) -> None:
-        self.root = root
+    def __init__(self, base: str, mount: str, root: str) -> None:
+        """`base` is our directory, below `mount`, where the hierarchy's `root` is mounted."""
+        self.base, self._mount, self._root = base, mount, root
 
     @classmethod
-    def probe(cls) -> CgroupTree | None:
-        """The tree below our own cgroup, if we may make groups and move processes there; UNITD_CGROUP=off says no."""
+    def probe(cls, owner: int | None = None) -> CgroupTree | None:
+        """The tree for the warden `owner` (default: our parent), or None where there is none we own and may write.
+
+        Under systemd only a delegated cgroup is ours. UNITD_CGROUP=off in the environment says no.
+        """
         if os.environ.get("UNITD_CGROUP") == "off":
             return None
-        mount = next((m for m in ("/sys/fs/cgroup", "/sys/fs/cgroup/unified") if os.path.exists(f"{m}/cgroup.controllers")), None)
-        if mount is None:
+        found = _mounted()
+        own = _own_path("self")
+        if found is None or own is None:
             return None
-        try:
-            with open("/proc/self/cgroup", encoding="ascii") as file:
-                own = next(line.strip()[3:] for line in file if line.startswith("0::"))
-        except (OSError, StopIteration):
+        mount, root = found
+        here = _below(mount, root, own)
+        if here is None or (os.path.isdir("/run/systemd/system") and not _delegated(here)):
             return None
-        if os.path.isdir("/run/systemd/system") and not _delegated(mount + own):
-            return None  # the tree is systemd's unless it gave us a part of it
-        # Units of two managers on one machine must not meet: the warden's pid keeps them apart.
-        root = os.path.join(mount, own.lstrip("/"), f"unitd-{os.getppid()}")
-        tree = cls(root)
+        if not os.access(f"{here}/cgroup.procs", os.W_OK):
+            return None
+        pid = os.getppid() if owner is None else owner
+        tree = cls(f"{here}/unitd-{pid}", mount, root)
+        tree._sweep(here)
         try:
-            os.makedirs(root, exist_ok=True)
+            os.makedirs(tree.base, exist_ok=True)
             probe = tree.make("probe")
-            if not os.path.exists(probe + "/cgroup.kill") or not os.access(probe + "/cgroup.procs", os.W_OK):
-                return None
-            os.rmdir(probe)
+            usable = os.path.exists(f"{probe}/cgroup.procs") and os.path.exists(f"{probe}/cgroup.events")
+            tree.remove(probe)
         except OSError:
             return None
-        return tree
+        return tree if usable else None
 
-    def path(self, unit: str) -> str:
-        """The unit's directory, made or not."""
-        return os.path.join(self.root, unit)
+    def _sweep(self, here: str) -> None:
+        """Remove what wardens that are gone left behind, if nothing lives there."""
+        for entry in _folders(here):
+            name = os.path.basename(entry)
+            if name.startswith("unitd-") and name[6:].isdigit() and not os.path.exists(f"/proc/{name[6:]}"):
+                self.remove(entry)
 
-    def make(self, unit: str) -> str:
-        """The unit's directory, made if need be."""
-        path = self.path(unit)
-        try:
-            os.mkdir(path)
-        except FileExistsError:
-            pass
+    def path(self, unit_name: str) -> str:
+        """The unit's directory, whether it exists or not."""
+        return f"{self.base}/{unit_name}"
+
+    def make(self, unit_name: str) -> str:
+        """The unit's directory, made if need be. Raises OSError."""
+        path = self.path(unit_name)
+        os.makedirs(path, exist_ok=True)
         return path
 
     def kill(self, path: str) -> None:
-        """SIGKILL every process in it (cgroup.kill)."""
-        with open(path + "/cgroup.kill", "w", encoding="ascii") as file:
-            file.write("1")
-
-    def pids(self, path: str) -> list[int]:
-        """Processes in it and below."""
-        found: list[int] = []
-        for directory, _, files in os.walk(path):
-            if "cgroup.procs" in files:
-                try:
-                    with open(directory + "/cgroup.procs", encoding="ascii") as file:
-                        found += [int(line) for line in file]
-                except OSError:
-                    continue
-        return found
+        """SIGKILL for every process in it."""
+        try:
+            with open(f"{path}/cgroup.kill", "w", encoding="ascii") as file:
+                file.write("1")
+        except OSError:  # before Linux 5.14, or gone
+            while pids := self.pids(path):
+                for pid in pids:
+                    try:
+                        os.kill(pid, signal.SIGKILL)
+                    except ProcessLookupError:
+                        continue
+                if not set(self.pids(path)) - set(pids):
+                    break
 
     def populated(self, path: str) -> bool:
-        """Is any process left in it?"""
+        """Does any process live in it or below?"""
+        return b"populated 1" in _read(f"{path}/cgroup.events")
+
+    def pids(self, path: str) -> list[int]:
+        """The processes in it and below."""
+        found = [int(word) for word in _read(f"{path}/cgroup.procs").split()]
+        for folder in _folders(path):
+            found += self.pids(folder)
+        return [pid for pid in found if pid > 0]
+
+    def remove(self, path: str) -> bool:
+        """Remove it with all below; False if something lives there still."""
+        for folder in _folders(path):
+            self.remove(folder)
         try:
-            with open(path + "/cgroup.events", encoding="ascii") as file:
-                return "populated 1" in file.read()
+            os.rmdir(path)
+        except FileNotFoundError:
+            return True
         except OSError:
             return False
-
-    def remove(self, path: str) -> None:
-        """Remove it, if nothing is left in it."""
-        for directory, _, _ in os.walk(path, topdown=False):
-            try:
-                os.rmdir(directory)
-            except OSError:
-                continue
+        return True
 
     def events_fd(self, path: str) -> int:
-        """A descriptor that has POLLPRI when the group becomes empty or populated; -1 if there is no such group."""
+        """A descriptor of cgroup.events: POLLPRI tells of a change, a read from 0 re-arms it. -1 if there is none."""
         try:
-            return os.open(path + "/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
+            return os.open(f"{path}/cgroup.events", os.O_RDONLY | os.O_CLOEXEC)
         except OSError:
             return -1
 
     def unit_of(self, pid: int) -> str | None:
-        """The unit whose group holds `pid`."""
-        try:
-            with open(f"/proc/{pid}/cgroup", encoding="ascii") as file:
-                own = next(line.strip()[3:] for line in file if line.startswith("0::"))
-        except (OSError, StopIteration):
+        """The unit in whose directory the process lives."""
+        own = _own_path(str(pid))
+        here = _below(self._mount, self._root, own) if own else None
+        if here is None or not here.startswith(self.base + "/"):
             return None
-        parts = own.strip("/").split("/")
-        base = os.path.basename(self.root)
-        return parts[parts.index(base) + 1] if base in parts and parts.index(base) + 1 < len(parts) else None
+        return here[len(self.base) + 1 :].partition("/")[0]
 
-    def clear(self) -> None:
-        """Remove what is empty, at the end."""
-        self.remove(self.root)
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def _folders(path: str) -> list[str]:
+    try:
+        with os.scandir(path) as entries:
+            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
+    except OSError:
+        return []
+
+
+def _mounted() -> tuple[str, str] | None:
+    """(mount point, root of the mount) of the cgroup2 hierarchy."""
+    for line in _read("/proc/self/mountinfo").decode("utf-8", "surrogateescape").splitlines():
+        left, _, right = line.partition(" - ")
+        if right.startswith("cgroup2 "):
+            fields = left.split()
+            return fields[4], fields[3]
+    return None
+
+
+def _own_path(pid: str) -> str | None:
+    for line in _read(f"/proc/{pid}/cgroup").decode("utf-8", "surrogateescape").splitlines():
+        if line.startswith("0::"):
+            return line[3:].removesuffix(" (deleted)")
+    return None
+
+
+def _below(mount: str, root: str, path: str) -> str | None:
+    """Where the cgroup `path` is in the file system."""
+    if "/.." in path:
+        return None
+    if root != "/":
+        if path != root and not path.startswith(root + "/"):
+            return None
+        path = path[len(root) :]
+    return (mount + path).rstrip("/")
 
 
 def _delegated(path: str) -> bool:
-    try:
-        return os.getxattr(path, "trusted.delegate") == b"1" or os.getxattr(path, "user.delegate") == b"1"
-    except OSError:
-        return os.stat(path).st_uid == os.getuid() != 0 if os.path.exists(path) else False
+    for name in ("user.delegate", "trusted.delegate"):
+        try:
+            if os.getxattr(path, name) == b"1":
+                return True
+        except OSError:
+            continue
+    return False

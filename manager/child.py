@@ -1,341 +1,390 @@
-"""Everything between fork and exec, in one file: no imports, no logging, no locks once forked. Standard library only.
+"""What happens between fork and exec. The only module with post-fork code; standard library only, imports nothing late.
 
-Steps and exit codes are those of systemd.exec(5). A failing step is written to the warden's error pipe and ends the child with its code.
+The order and the exit codes are systemd's (systemd.exec(5), "Process Exit Codes").
 """
 
 from __future__ import annotations
 
 import ctypes
-import errno
 import fcntl
+import gc
 import os
 import resource
 import signal
+import stat
 import struct
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NoReturn
 
-ERROR = struct.Struct("<iii20s")  # pid, exit code, errno, step
-_libc = ctypes.CDLL(None, use_errno=True)
-_RLIMITS = {name[7:]: getattr(resource, name) for name in dir(resource) if name.startswith("RLIMIT_")} | {"LOCKS": 10}
-_DIRECTORY_STEP = {"Runtime": (233, "RUNTIME_DIRECTORY"), "State": (238, "STATE_DIRECTORY"), "Cache": (239, "CACHE_DIRECTORY"),
-                   "Logs": (240, "LOGS_DIRECTORY"), "Configuration": (241, "CONFIGURATION_DIRECTORY")}  # fmt: skip
-_PR_SET_KEEPCAPS, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_TIMERSLACK, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 8, 24, 28, 29, 38, 47
-_NR = {"x86_64": (251, 125, 126), "aarch64": (30, 90, 91)}.get(os.uname().machine, (251, 125, 126))
+if TYPE_CHECKING:
+    from unitd.manager.spec import SpawnSpec
+
+#: pid, exit code, errno, step: what a child says of its failure. Shorter than PIPE_BUF, so it arrives whole.
+RECORD = struct.Struct("<iiI20s")
+NO_FILE = 203
+DIRECTORY_CODES = {"Runtime": 233, "State": 238, "Cache": 239, "Logs": 240, "Configuration": 241}
+DIRECTORY_STEPS = {
+    "Runtime": "RUNTIME_DIRECTORY",
+    "State": "STATE_DIRECTORY",
+    "Cache": "CACHE_DIRECTORY",
+    "Logs": "LOGS_DIRECTORY",
+    "Configuration": "CONFIGURATION_DIRECTO",
+}
+_PR_SET_KEEPCAPS, _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_TIMERSLACK = 8, 23, 24, 28, 29
+_PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _CAP_AMBIENT_RAISE = 38, 47, 2
+_CAP_SETPCAP = 8
+_IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "i686": 289, "armv7l": 314, "ppc64le": 273, "s390x": 282}
+_SCHED_RESET_ON_FORK = 0x40000000
+_FILLED = ("SYSTEMD_EXEC_PID=", "LISTEN_PID=", "WATCHDOG_PID=")
+
+# PyDLL keeps the interpreter lock: there is nobody to hand it to after fork.
+libc = ctypes.PyDLL(None, use_errno=True)
+_machine = os.uname().machine
 
 
-class Step(Exception):
-    """A step of the set-up failed."""
+class SetupError(Exception):
+    """A step failed: (exit code, step name, errno)."""
 
-    def __init__(self, code: int, name: str, number: int) -> None:
-        super().__init__(name)
-        self.code, self.name, self.number = code, name, number
+    def __init__(self, code: int, step: str, error: int) -> None:
+        super().__init__(code, step, error)
+        self.code, self.step, self.error = code, step, error
 
 
-def run(spec: dict[str, Any], fds: list[int], error_fd: int, soft_nofile: int) -> None:
-    """Set up and exec; never returns."""
-    code = 255
+class Surroundings:
+    """What the warden is and its children should not be. Made once, before any fork."""
+
+    def __init__(self, error_fd: int, no_file: tuple[int, int]) -> None:
+        """`error_fd` is the write end of the pipe for failures, `no_file` the RLIMIT_NOFILE children get by default."""
+        self.error_fd, self.no_file = error_fd, no_file
+        self.changed_signals = [s for s in signal.valid_signals() if signal.getsignal(s) not in (signal.SIG_DFL, None)]
+        self.last_cap = int(_read("/proc/sys/kernel/cap_last_cap") or b"40")
+
+
+def _read(path: str) -> bytes:
     try:
-        set_up(spec, fds, soft_nofile)
-    except Step as step:
-        code = step.code
-        os.write(error_fd, ERROR.pack(os.getpid(), step.code, step.number, step.name.encode()[:20]))
-    except BaseException as error:
-        number = getattr(error, "errno", 0) or 0
-        os.write(error_fd, ERROR.pack(os.getpid(), code, number, type(error).__name__.encode()[:20]))
+        with open(path, "rb") as file:
+            return file.read()
+    except OSError:
+        return b""
+
+
+def run(spec: SpawnSpec, fds: Sequence[int], around: Surroundings, join_cgroup: bool) -> NoReturn:
+    """Become what `spec` says. Called in the new process with all signals blocked; never returns.
+
+    `fds` are what the spec's indexes mean. `join_cgroup`: the kernel did not put us into spec["cgroup"], do so here.
+    """
+    try:
+        gc.disable()
+        try:
+            _signals(spec, around)
+            _become(spec, fds, around, join_cgroup)
+            _exec(spec)
+        except SetupError as problem:
+            _fail(around, problem.code, problem.step, problem.error)
+        except OSError as problem:
+            _fail(around, 1, "SETUP", problem.errno or 0)
+    except BaseException:  # noqa: BLE001 - whatever it is, this process must not go on as a second warden
+        _fail(around, 1, "SETUP", 0)
+    finally:
+        os._exit(1)
+
+
+def _fail(around: Surroundings, code: int, step: str, error: int) -> NoReturn:
+    try:
+        os.write(around.error_fd, RECORD.pack(os.getpid(), code, error, step.encode()[:20]))
     finally:
         os._exit(code)
 
 
-class _Doing:
-    """Turns an OSError in a block into the failing step."""
-
-    __slots__ = ("code", "name")
-
-    def __init__(self, code: int, name: str) -> None:
-        self.code, self.name = code, name
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, Step) or error is None:
-            return
-        raise Step(self.code, self.name, getattr(error, "errno", 0) or 0)
-
-
-def _call(result: int) -> None:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, os.strerror(number))
-
-
-def set_up(spec: dict[str, Any], fds: list[int], soft_nofile: int) -> None:
-    """All steps in systemd's order, then execve."""
-    get = spec.get
-    signal.set_wakeup_fd(-1)
-    for number in range(1, 65):
-        if number not in (9, 19, 32, 33):
-            signal.signal(number, signal.SIG_DFL)
-    if get("ignore_sigpipe", True):
-        signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, [])
-    with _Doing(220, "SETSID"):
+def _become(spec: SpawnSpec, fds: Sequence[int], around: Surroundings, join_cgroup: bool) -> None:
+    """All steps before exec."""
+    try:
         os.setsid()
-    if get("cgroup_procs"):
-        with _Doing(219, "CGROUP"):
-            _write(spec["cgroup_procs"], "0")
+    except OSError as e:
+        raise SetupError(220, "SETSID", e.errno or 0) from e
+    if join_cgroup and spec.get("cgroup"):
+        _write(spec["cgroup"] + "/cgroup.procs", b"0", 219, "CGROUP")
+    if "umask" in spec:
+        os.umask(spec["umask"])
     _stdio(spec, fds)
+    _descriptors(spec, fds, around)
     _scheduling(spec)
-    _limits(get("limits", {}), soft_nofile)
-    os.umask(get("umask", 0o022))
-    for kind, path, mode, uid, gid in get("directories", ()):
-        code, name = _DIRECTORY_STEP[kind]
-        with _Doing(code, name):
-            _make_directory(path, mode, uid, gid)
-    if get("chroot"):
-        with _Doing(210, "CHROOT"):
+    _directories(spec)
+    _limits(spec, around)
+    if spec.get("chroot"):
+        try:
             os.chroot(spec["chroot"])
-    _credentials(spec)
-    with _Doing(200, "CHDIR"):
-        try:
-            os.chdir(get("cwd") or "/")
-        except OSError:
-            if not get("cwd_optional"):
-                raise
             os.chdir("/")
-    pid = str(os.getpid())
-    filled = ("SYSTEMD_EXEC_PID=", "LISTEN_PID=", "WATCHDOG_PID=")
-    env = {}
-    for item in spec["env"]:
-        key, _, value = item.partition("=")
-        env[key] = pid if item in filled else value
-    _exec(spec, env)
-
-
-def _write(path: str, text: str) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-    try:
-        os.write(fd, text.encode())
-    finally:
-        os.close(fd)
-
-
-def _open(path: str, mode: str) -> int:
-    flags = os.O_CREAT | os.O_NOCTTY | (os.O_WRONLY if mode != "rw" else os.O_RDWR)
-    if mode == "append":
-        flags |= os.O_APPEND
-    elif mode == "truncate":
-        flags |= os.O_TRUNC
-    return os.open(path, flags, 0o666)
-
-
-def _stdio(spec: dict[str, Any], fds: list[int]) -> None:
-    """0-2 and the passed descriptors from 3 on; everything else is close-on-exec."""
-    get = spec.get
-    high = max([64, *fds]) + 16
-    copies: dict[int, int] = {}
-
-    def copy(index: int) -> int:
-        if index not in copies:
-            copies[index] = fcntl.fcntl(fds[index], fcntl.F_DUPFD_CLOEXEC, high)
-        return copies[index]
-
-    listen = [copy(i) for i in get("listen", ())]
-    if "execfd" in spec:
-        copy(spec["execfd"])
-    old = os.umask(get("umask", 0o022))
-    with _Doing(208, "STDIN"):
-        if "stdin" in spec:
-            source = copy(spec["stdin"])
-        elif get("stdin_path"):
-            same = get("stdin_path") in (get("stdout_path"), get("stderr_path"))
-            source = _open(spec["stdin_path"], "rw") if same else os.open(spec["stdin_path"], os.O_RDONLY | os.O_NOCTTY)
-        else:
-            source = os.open("/dev/null", os.O_RDONLY)
-    source = _lift(source, high)
-    with _Doing(209, "STDOUT"):
-        if "stdout" in spec:
-            out = copy(spec["stdout"])
-        elif get("stdout_path"):
-            same = get("stdout_path") == get("stdin_path")
-            out = source if same else _lift(_open(spec["stdout_path"], get("stdout_mode", "file")), high)
-        else:
-            out = _lift(os.open("/dev/null", os.O_WRONLY), high)
-    with _Doing(222, "STDERR"):
-        if "stderr" in spec:
-            err = copy(spec["stderr"])
-        elif get("stderr_path"):
-            same = get("stderr_path") == get("stdout_path") and get("stderr_mode") == get("stdout_mode")
-            err = out if same else _lift(_open(spec["stderr_path"], get("stderr_mode", "file")), high)
-        elif get("stderr_null"):
-            err = _lift(os.open("/dev/null", os.O_WRONLY), high)
-        else:
-            err = out
-    os.umask(old)
-    os.dup2(source, 0)
-    os.dup2(out, 1)
-    os.dup2(err, 2)
-    with _Doing(202, "FDS"):
-        for number, fd in enumerate(listen, 3):
-            os.dup2(fd, number)
-            flags = fcntl.fcntl(number, fcntl.F_GETFL)
-            wanted = flags | os.O_NONBLOCK if get("nonblock") else flags & ~os.O_NONBLOCK
-            if wanted != flags:
-                fcntl.fcntl(number, fcntl.F_SETFL, wanted)
-
-
-def _lift(fd: int, high: int) -> int:
-    if fd >= high:
-        return fd
-    new = fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, high)
-    os.close(fd)
-    return new
-
-
-def _scheduling(spec: dict[str, Any]) -> None:
-    if "oom_score_adj" in spec:
-        with _Doing(206, "OOM_ADJUST"):
-            _write("/proc/self/oom_score_adj", str(spec["oom_score_adj"]))
-    if "nice" in spec:
-        with _Doing(201, "NICE"):
-            os.setpriority(os.PRIO_PROCESS, 0, spec["nice"])
-    if "sched" in spec:
-        policy, priority, reset = spec["sched"]
-        with _Doing(214, "SETSCHEDULER"):
-            os.sched_setscheduler(0, policy | (0x40000000 if reset else 0), os.sched_param(priority))
-    if "affinity" in spec:
-        with _Doing(215, "CPUAFFINITY"):
-            os.sched_setaffinity(0, spec["affinity"])
-    if "ioprio" in spec:
-        with _Doing(211, "IOPRIO"):
-            _call(_libc.syscall(_NR[0], 1, 0, spec["ioprio"]))
-    if "timer_slack" in spec:
-        with _Doing(212, "TIMERSLACK"):
-            _call(_libc.prctl(_PR_SET_TIMERSLACK, ctypes.c_ulong(spec["timer_slack"]), 0, 0, 0))
-
-
-def _limits(limits: dict[str, list[int]], soft_nofile: int) -> None:
-    """setrlimit; above our own hard limit and without the privilege, the hard limit is what one gets (as systemd clamps)."""
-    if "NOFILE" not in limits:
-        _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft_nofile, hard) if hard >= 0 else soft_nofile, hard))
-    with _Doing(205, "LIMITS"):
-        for name, (soft, hard) in limits.items():
-            number = _RLIMITS[name]
-            try:
-                resource.setrlimit(number, (soft, hard))
-            except (ValueError, OSError):
-                _old, top = resource.getrlimit(number)
-                if top == -1:
-                    raise
-
-                def clamp(value: int, top: int = top) -> int:
-                    return top if value == -1 or value > top else value
-
-                resource.setrlimit(number, (clamp(soft), clamp(hard)))
-
-
-def _make_directory(path: str, mode: int, uid: int, gid: int) -> None:
-    old = os.umask(0)
-    try:
-        parts = path.strip("/").split("/")
-        for depth in range(1, len(parts)):
-            try:
-                os.mkdir("/" + "/".join(parts[:depth]), 0o755)
-            except FileExistsError:
-                pass
+        except OSError as e:
+            raise SetupError(210, "CHROOT", e.errno or 0) from e
+    _identity(spec, around)
+    if "cwd" in spec:
         try:
-            os.mkdir(path, mode)
-        except FileExistsError:
-            if not os.path.isdir(path):
-                raise
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            os.chdir(spec["cwd"])
+        except OSError as e:
+            if not spec.get("cwd_optional"):
+                raise SetupError(200, "CHDIR", e.errno or 0) from e
+            os.chdir("/")
+
+
+def _signals(spec: SpawnSpec, around: Surroundings) -> None:
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in around.changed_signals:
+            signal.signal(number, signal.SIG_DFL)
+        if spec.get("ignore_sigpipe"):
+            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    except OSError as e:
+        raise SetupError(207, "SIGNAL_MASK", e.errno or 0) from e
+
+
+def _open(path: str, flags: int, code: int, step: str) -> int:
+    try:
+        return os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
+    except OSError as e:
+        raise SetupError(code, step, e.errno or 0) from e
+
+
+def _output_flags(mode: str) -> int:
+    extra = {"append": os.O_APPEND, "truncate": os.O_TRUNC}.get(mode, 0)
+    return os.O_WRONLY | os.O_CREAT | extra
+
+
+def _stdio(spec: SpawnSpec, fds: Sequence[int]) -> None:
+    if "stdin" in spec:
+        source = fds[spec["stdin"]]
+    else:
+        source = _open(spec.get("stdin_path", "/dev/null"), os.O_RDONLY, 208, "STDIN")
+    _place(source, 0, 208, "STDIN")
+    # stderr is found out first: its fd may be the warden's own 1 or 2, which the next dup2 replaces.
+    error = -1
+    if "stderr" in spec:
+        error = fcntl.fcntl(fds[spec["stderr"]], fcntl.F_DUPFD_CLOEXEC, 3)
+    if "stdout" in spec:
+        source = fds[spec["stdout"]]
+    elif "stdout_path" in spec:
+        source = _open(spec["stdout_path"], _output_flags(spec.get("stdout_mode", "file")), 209, "STDOUT")
+    else:
+        source = _open("/dev/null", os.O_WRONLY, 209, "STDOUT")
+    _place(source, 1, 209, "STDOUT")
+    if error < 0 and "stderr_path" in spec:
+        error = _open(spec["stderr_path"], _output_flags(spec.get("stderr_mode", "file")), 222, "STDERR")
+    _place(error if error >= 0 else 1, 2, 222, "STDERR")
+
+
+def _place(source: int, target: int, code: int, step: str) -> None:
+    try:
+        if source == target:
+            os.set_inheritable(target, True)
+        else:
+            os.dup2(source, target)
+    except OSError as e:
+        raise SetupError(code, step, e.errno or 0) from e
+
+
+def _descriptors(spec: SpawnSpec, fds: Sequence[int], around: Surroundings) -> None:
+    """Put the listening sockets at 3... Everything else is close-on-exec. The error pipe moves out of their way."""
+    listen = [fds[i] for i in spec.get("listen", ())]
+    if not listen:
+        return
+    above = 3 + len(listen)
+    try:
+        # First up, out of the way of each other, then down.
+        around.error_fd = fcntl.fcntl(around.error_fd, fcntl.F_DUPFD_CLOEXEC, above)
+        if "execfd" in spec:
+            fcntl.fcntl(fds[spec["execfd"]], fcntl.F_DUPFD_CLOEXEC, above)
+        high = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, above) for fd in listen]
+        for target, fd in enumerate(high, 3):
+            os.dup2(fd, target)
+            if "nonblock" in spec:
+                os.set_blocking(target, not spec["nonblock"])
+    except OSError as e:
+        raise SetupError(202, "FDS", e.errno or 0) from e
+
+
+def _write(path: str, data: bytes, code: int, step: str) -> None:
+    try:
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
         try:
-            os.fchmod(fd, mode)
-            if uid >= 0 and (os.fstat(fd).st_uid != uid or os.fstat(fd).st_gid != gid):
-                os.fchown(fd, uid, gid)
+            os.write(fd, data)
         finally:
             os.close(fd)
-    finally:
-        os.umask(old)
+    except OSError as e:
+        raise SetupError(code, step, e.errno or 0) from e
 
 
-class _CapHeader(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
+def _scheduling(spec: SpawnSpec) -> None:
+    code, step = 206, "OOM_ADJUST"
+    try:
+        if "oom_score_adj" in spec:
+            _write("/proc/self/oom_score_adj", b"%d" % spec["oom_score_adj"], code, step)
+        if "nice" in spec:
+            code, step = 201, "NICE"
+            os.setpriority(os.PRIO_PROCESS, 0, spec["nice"])
+        if "sched" in spec:
+            code, step = 214, "SETSCHEDULER"
+            policy, priority, reset = spec["sched"]
+            os.sched_setscheduler(0, policy | (_SCHED_RESET_ON_FORK if reset else 0), os.sched_param(priority))
+        if "affinity" in spec:
+            code, step = 215, "CPUAFFINITY"
+            os.sched_setaffinity(0, spec["affinity"])
+    except OSError as e:
+        raise SetupError(code, step, e.errno or 0) from e
+    if "ioprio" in spec:
+        number = _IOPRIO_SET.get(_machine)
+        if number is None or libc.syscall(number, 1, 0, spec["ioprio"]) != 0:
+            raise SetupError(211, "IOPRIO", ctypes.get_errno())
+    if "timer_slack" in spec:
+        _prctl(_PR_SET_TIMERSLACK, spec["timer_slack"], 212, "TIMERSLACK")
 
 
-def _inherit(capabilities: list[int]) -> None:
-    """Put capabilities into the inheritable set (they are permitted), a condition for the ambient one."""
-    header = _CapHeader(0x20080522, 0)
+def _directories(spec: SpawnSpec) -> None:
+    wanted = spec.get("directories")
+    if not wanted:
+        return
+    mask = os.umask(0)
+    for kind, path, mode, uid, gid in wanted:
+        try:
+            make_directory(str(kind), str(path), int(str(mode)), int(str(uid)), int(str(gid)))
+        except OSError as e:
+            raise SetupError(DIRECTORY_CODES[str(kind)], DIRECTORY_STEPS[str(kind)], e.errno or 0) from e
+    os.umask(mask)
+
+
+def make_directory(kind: str, path: str, mode: int, uid: int, gid: int) -> None:
+    """One of RuntimeDirectory= and siblings: parents root's with 0755, itself with owner and mode. Raises OSError.
+
+    An existing one is given to the owner with all that is in it, but a configuration directory stays as it is.
+    """
+    made = True
+    current = ""
+    parts = [p for p in path.split("/") if p]
+    for part in parts[:-1]:
+        current += "/" + part
+        try:
+            os.mkdir(current, 0o755)
+        except FileExistsError:
+            continue
+    try:
+        os.mkdir(path, mode)
+    except FileExistsError:
+        made = False
+        if not stat.S_ISDIR(os.stat(path).st_mode):
+            raise
+    if not made and kind == "Configuration":
+        return
+    info = os.stat(path)
+    if stat.S_IMODE(info.st_mode) != mode:
+        os.chmod(path, mode)
+    if (info.st_uid, info.st_gid) != (uid, gid):
+        for root, folders, files in os.walk(path):
+            for name in folders + files:
+                os.chown(os.path.join(root, name), uid, gid, follow_symlinks=False)
+        os.chown(path, uid, gid)
+
+
+def _limits(spec: SpawnSpec, around: Surroundings) -> None:
+    wanted = dict(spec.get("limits", {}))
+    if "NOFILE" not in wanted:
+        wanted["NOFILE"] = list(around.no_file)
+    for name, (soft, hard) in wanted.items():
+        number = getattr(resource, f"RLIMIT_{name}", None)
+        if number is None:
+            raise SetupError(205, "LIMITS", 22)
+        try:
+            set_limit(number, soft, hard)
+        except (OSError, ValueError) as e:
+            raise SetupError(205, "LIMITS", getattr(e, "errno", None) or 22) from e
+
+
+def set_limit(number: int, soft: int, hard: int) -> None:
+    """setrlimit, or as close as we may come without privilege (systemd's setrlimit_closest). -1 is infinity."""
+    try:
+        resource.setrlimit(number, (soft, hard))
+    except (OSError, ValueError):
+        _soft, top = resource.getrlimit(number)
+        if top == resource.RLIM_INFINITY:
+            raise
+        soft = top if soft == resource.RLIM_INFINITY else min(soft, top)
+        hard = top if hard == resource.RLIM_INFINITY else min(hard, top)
+        resource.setrlimit(number, (soft, hard))
+
+
+def _prctl(option: int, argument: int, code: int, step: str, second: int = 0) -> None:
+    if libc.prctl(option, ctypes.c_ulong(argument), ctypes.c_ulong(second), ctypes.c_ulong(0), ctypes.c_ulong(0)) != 0:
+        raise SetupError(code, step, ctypes.get_errno())
+
+
+def _capset(effective: int, permitted: int, inheritable: int) -> None:
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
+    words = [w >> s & 0xFFFFFFFF for s in (0, 32) for w in (effective, permitted, inheritable)]
+    if libc.capset(header, (ctypes.c_uint32 * 6)(*words)) != 0:
+        raise SetupError(218, "CAPABILITIES", ctypes.get_errno())
+
+
+def _permitted() -> int:
+    header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     data = (ctypes.c_uint32 * 6)()
-    _call(_libc.syscall(_NR[1], ctypes.byref(header), data))
-    for capability in capabilities:
-        word, bit = divmod(capability, 32)
-        data[word * 3 + 2] |= 1 << bit
-        data[word * 3] |= 1 << bit
-    _call(_libc.syscall(_NR[2], ctypes.byref(header), data))
+    if libc.capget(header, data) != 0:
+        raise SetupError(218, "CAPABILITIES", ctypes.get_errno())
+    return int(data[1]) | int(data[4]) << 32
 
 
-def _credentials(spec: dict[str, Any]) -> None:
-    get = spec.get
-    ambient = get("cap_ambient", [])
-    if "cap_bound" in spec:
-        with _Doing(218, "CAPABILITIES"):
-            with open("/proc/sys/kernel/cap_last_cap", "rb") as file:
-                last = int(file.read())
-            keep = set(spec["cap_bound"])
-            for capability in range(last + 1):
-                if capability not in keep:
-                    _call(_libc.prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0))
-    if "gid" in spec or "groups" in spec:
-        with _Doing(216, "GROUP"):
-            if "groups" in spec:
-                os.setgroups(spec["groups"])
-            if "gid" in spec:
-                os.setresgid(spec["gid"], spec["gid"], spec["gid"])
-    if "uid" in spec:
-        with _Doing(217, "USER"):
-            if ambient:
-                _call(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0))
+def _identity(spec: SpawnSpec, around: Surroundings) -> None:
+    """Capabilities, groups, user, securebits, no_new_privs: each while the right to do it is still there."""
+    bound = spec.get("cap_bound")
+    none = ctypes.c_ulong(0)
+    if bound is not None:
+        for cap in range(around.last_cap + 1):
+            if cap not in bound and libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(cap), none, none, none) == 1:
+                _prctl(_PR_CAPBSET_DROP, cap, 218, "CAPABILITIES")
+    ambient = spec.get("cap_ambient") or []
+    secure = spec.get("secure_bits", 0)
+    if ambient or secure:
+        _prctl(_PR_SET_KEEPCAPS, 1, 218, "CAPABILITIES")
+    code, step = 216, "GROUP"
+    try:
+        if "groups" in spec:
+            os.setgroups(spec["groups"])
+        if "gid" in spec:
+            os.setresgid(spec["gid"], spec["gid"], spec["gid"])
+        code, step = 217, "USER"
+        if "uid" in spec:
             os.setresuid(spec["uid"], spec["uid"], spec["uid"])
-    elif "cap_bound" in spec and os.geteuid() == 0:
-        with _Doing(218, "CAPABILITIES"):
-            _bound_root(spec["cap_bound"])
-    if ambient:
-        with _Doing(218, "CAPABILITIES"):
-            _inherit(ambient)
-            for capability in ambient:
-                _call(_libc.prctl(_PR_CAP_AMBIENT, 2, capability, 0, 0))
-    if get("secure_bits"):
-        with _Doing(213, "SECUREBITS"):
-            _call(_libc.prctl(_PR_SET_SECUREBITS, get("secure_bits"), 0, 0, 0))
-    if get("no_new_privs"):
-        with _Doing(227, "NO_NEW_PRIVILEGES"):
-            _call(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
+    except OSError as e:
+        raise SetupError(code, step, e.errno or 0) from e
+    if ambient or secure:
+        wanted = sum(1 << cap for cap in ambient)
+        held = _permitted()
+        _capset(held & (wanted | 1 << _CAP_SETPCAP) if spec.get("uid") else held, held, wanted)
+        for cap in ambient:
+            _prctl(_PR_CAP_AMBIENT, _CAP_AMBIENT_RAISE, 218, "CAPABILITIES", cap)
+        if secure:
+            _prctl(_PR_SET_SECUREBITS, secure, 213, "SECUREBITS")
+        if spec.get("uid"):
+            _capset(held & wanted, held & wanted, wanted)
+    if spec.get("no_new_privs"):
+        _prctl(_PR_SET_NO_NEW_PRIVS, 1, 227, "NO_NEW_PRIVILEGES")
 
 
-def _bound_root(keep: list[int]) -> None:
-    """Root keeps no inheritable capability outside the bounding set; permitted ones follow at exec."""
-    header = _CapHeader(0x20080522, 0)
-    data = (ctypes.c_uint32 * 6)()
-    _call(_libc.syscall(_NR[1], ctypes.byref(header), data))
-    for word in range(2):
-        mask = sum(1 << (c % 32) for c in keep if c // 32 == word)
-        data[word * 3 + 2] &= mask
-    _call(_libc.syscall(_NR[2], ctypes.byref(header), data))
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape")
 
 
-def _exec(spec: dict[str, Any], env: dict[str, str]) -> None:
-    path, argv = spec["path"], spec["argv"]
-    candidates = [path] if "/" in path else [os.path.join(d, path) for d in spec.get("search_path", ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"])]
-    number = errno.ENOENT
+def _exec(spec: SpawnSpec) -> NoReturn:
+    pid = str(os.getpid())
+    env = dict(_bytes(word + pid if word in _FILLED else word).split(b"=", 1) for word in spec["env"])
+    argv = [_bytes(word) for word in spec["argv"]]
+    path = spec["path"]
+    candidates = [path] if "/" in path else [f"{folder}/{path}" for folder in spec.get("search_path", ())]
+    failure = 2
     for candidate in candidates:
         try:
-            os.execve(candidate, argv, env)
-        except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ENOTDIR):
-                number = error.errno or errno.EIO
-                break
-    if number == errno.ENOENT and spec.get("optional"):
-        os._exit(0)
-    raise Step(203, "EXEC", number)
+            os.execve(_bytes(candidate), argv, env)  # noqa: S606 - to run programs is what this is for
+        except OSError as e:
+            if e.errno not in (2, 20) or failure == 2:
+                failure = e.errno or failure
+        except ValueError:  # a NUL byte, an empty argv
+            failure = 22
+    raise SetupError(NO_FILE, "EXEC", failure)

@@ -1,36 +1,51 @@
-"""unitd.conf: ConfigObj with a configspec; a wrong key, type or value is an error with its line."""
+"""unitd.conf: ConfigObj syntax, checked against SPEC, with the line of every mistake. Time spans and sizes are written as in unit files."""
 
 from __future__ import annotations
 
 import difflib
+import math
 import os
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
 
 from unitd.units.errors import ValueProblem
 from unitd.units.values import parse_size, parse_timespan
 
+if TYPE_CHECKING:
+    from unitd.units.parse import Defaults
+
+#: The configspec. Every key is optional.
 SPEC = """
-unit_path = string(default="")
-runtime_dir = string(default="")
-log_dir = string(default="")
-start = string(default="default")
+# Directories of unit files, most important first (a:b or a, b). Empty: the usual ones.
+unit_path = paths(default="")
+# Where the bus and the state are. Empty: /run/unitd, or $XDG_RUNTIME_DIR/unitd.
+runtime_dir = absolute(default="")
+# Where captured output goes. Empty: /var/log/unitd, or ~/.local/state/unitd/log.
+log_dir = absolute(default="")
+# What to start at first: default, all, none, or unit names.
+start = words(default="default")
 log_level = option("debug", "info", "warning", "error", default="info")
+# strict: refuse units with a confining directive that cannot be honoured.
 sandbox = option("lenient", "strict", default="lenient")
+# A unit's log is rotated at this size; this many files are kept, the current one included.
 log_max_size = size(default="16M")
-log_max_files = integer(min=1, max=1000, default=5)
-default_timeout_start = span(default="90s")
-default_timeout_stop = span(default="90s")
-default_restart_sec = span(default="100ms")
-default_start_limit_interval = span(default="10s")
-default_start_limit_burst = integer(min=0, default=5)
+log_max_files = integer(min=1, max=10000, default=5)
+log_compress = off(default="no")
+default_timeout_start = timeout(default="90s")
+default_timeout_stop = timeout(default="90s")
+default_restart_sec = seconds(default="100ms")
+default_start_limit_interval = seconds(default="10s")
+default_start_limit_burst = integer(min=0, max=1000000, default=5)
+# How long a stop of all units may take before unitd gives up; infinity: no limit.
+stop_timeout = timeout(default="infinity")
 """
 
 
 @dataclass(frozen=True)
 class Config:
-    """Settings of the manager; empty strings mean: the place for this user."""
+    """unitd.conf, typed. None as a timeout means no limit; empty directories mean the usual ones."""
 
     unit_path: tuple[str, ...] = ()
     runtime_dir: str = ""
@@ -40,76 +55,178 @@ class Config:
     sandbox: str = "lenient"
     log_max_size: int = 16 << 20
     log_max_files: int = 5
-    default_timeout_start: float = 90.0
-    default_timeout_stop: float = 90.0
+    log_compress: bool = False
+    default_timeout_start: float | None = 90.0
+    default_timeout_stop: float | None = 90.0
     default_restart_sec: float = 0.1
     default_start_limit_interval: float = 10.0
     default_start_limit_burst: int = 5
+    stop_timeout: float | None = None
+
+    def defaults(self) -> Defaults:
+        """What the unit loader takes for directives that are absent."""
+        from unitd.units.parse import Defaults
+
+        return Defaults(
+            timeout_start=_limit(self.default_timeout_start),
+            timeout_stop=_limit(self.default_timeout_stop),
+            restart_sec=self.default_restart_sec,
+            start_limit_interval=self.default_start_limit_interval,
+            start_limit_burst=self.default_start_limit_burst,
+        )
 
 
 class ConfigError(Exception):
-    """What is wrong with unitd.conf; `problems` has a line for each."""
+    """unitd.conf cannot be used. `problems` has one line for each mistake: "FILE:LINE: what (hint)"."""
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("; ".join(problems))
+        super().__init__("\n".join(problems))
         self.problems = problems
 
 
 def default_path(uid: int, environ: Mapping[str, str]) -> str:
-    """Where unitd.conf is."""
+    """Where unitd.conf is when nobody says."""
     if uid == 0:
         return "/etc/unitd/unitd.conf"
-    return os.path.join(environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "/"), ".config"), "unitd/unitd.conf")
+    base = environ.get("XDG_CONFIG_HOME") or os.path.join(environ.get("HOME", "/"), ".config")
+    return os.path.join(base, "unitd/unitd.conf")
 
 
 def load(path: str, required: bool = False) -> Config:
-    """Read the file; one that does not exist gives the defaults unless `required`. Raises ConfigError with every problem."""
-    import configobj
-    from configobj.validate import ValidateError, Validator
-
-    if not os.path.exists(path):
-        if required:
-            raise ConfigError([f"cannot read {path}, because there is no such file"])
-        return Config()
-
-    def span(text: str) -> float:
-        return float(_checked(parse_timespan, text, ValidateError))
-
-    def size(text: str) -> int:
-        return _checked(parse_size, text, ValidateError) or 1 << 62
-
+    """The settings in `path`; a missing file means defaults unless it is `required`. Raises ConfigError with all mistakes."""
     try:
         with open(path, encoding="utf-8") as file:
             lines = file.read().splitlines()
-        parsed = configobj.ConfigObj(lines, configspec=SPEC.strip().splitlines(), interpolation=False, list_values=False)
-    except configobj.ConfigObjError as error:
-        raise ConfigError([f"{path}:{getattr(e, 'line_number', 0)}: {e}" for e in getattr(error, "errors", [error])]) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError([f"cannot read {path}, because: {error}"]) from None
+    except FileNotFoundError:
+        if required:
+            raise ConfigError([f"{path}: no such file"]) from None
+        return Config()
+    except UnicodeDecodeError:
+        raise ConfigError([f"{path}: not UTF-8 text"]) from None
+    except OSError as error:
+        raise ConfigError([f"{path}: {error.strerror}"]) from None
+    return parse(lines, path)
 
-    def line_of(key: str) -> int:
-        return next((n for n, text in enumerate(lines, 1) if text.split("=")[0].strip() == key or text.strip() == f"[{key}]"), 0)
 
-    known = [f.name for f in fields(Config)]
+def parse(lines: list[str], path: str = "unitd.conf") -> Config:
+    """As load, from lines of text."""
+    from configobj import ConfigObj, ConfigObjError, flatten_errors, get_extra_values
+    from configobj.validate import Validator
+
     problems: list[tuple[int, str]] = []
-    checked = parsed.validate(Validator({"span": span, "size": size}), preserve_errors=True)
-    for key in parsed:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            problems.append((line_of(key), f"unknown setting {key!r}" + (f", did you mean {near[0]}?" if near else "")))
-    if checked is not True and isinstance(checked, dict):
-        for key, result in checked.items():
-            if result is not True and key in known:
-                problems.append((line_of(key), f"cannot take {key} = {parsed[key]!r}, because: {result}"))
-    if problems:
-        raise ConfigError([f"{path}:{line}: {text}" for line, text in sorted(problems)])
-    values: dict[str, Any] = {key: parsed[key] for key in known}
-    values["unit_path"] = tuple(p for p in str(values["unit_path"]).split(":") if p)
-    return replace(Config(), **values)
-
-
-def _checked(read: Any, text: str, kind: type[Exception]) -> Any:
     try:
-        return read(text)
-    except ValueProblem as error:
-        raise kind(str(error)) from None
+        found = ConfigObj(lines, configspec=SPEC.splitlines(), interpolation=False, file_error=True)
+    except ConfigObjError as error:
+        for each in getattr(error, "errors", None) or [error]:
+            number = getattr(each, "line_number", None) or 0
+            text = str(each.args[0] if each.args else each).rstrip(".")
+            problems.append((number, _say(path, number, re.sub(r' at line "?\d+"?', "", text), "write KEY = VALUE")))
+        raise ConfigError([text for _, text in sorted(problems)]) from None
+    checks = {"paths": _paths, "absolute": _absolute, "words": _words, "size": _size, "seconds": _seconds, "timeout": _timeout, "off": _off}
+    known = [field.name for field in fields(Config)]
+    result = found.validate(Validator(checks), preserve_errors=True)
+    for sections, key in get_extra_values(found):
+        name = key if not sections else sections[0]
+        number = _line_of(lines, name)
+        if sections or key in found.sections:
+            problems.append((number, _say(path, number, f"[{name}] is not a section of unitd.conf", "write the keys without a section")))
+        else:
+            near = difflib.get_close_matches(name, known, 1, 0.6)
+            problems.append((number, _say(path, number, f"{name} is not a key of unitd.conf", f"did you mean {near[0]}?" if near else "")))
+    if result is not True:
+        for _sections, key, reason in flatten_errors(found, result):
+            number = _line_of(lines, str(key))
+            hint = getattr(reason, "hint", "") or _hint(str(key))
+            problems.append((number, _say(path, number, f"{key}: {str(reason).rstrip('.')}", hint)))
+    if problems:
+        raise ConfigError([text for _, text in sorted(dict.fromkeys(problems))])
+    return Config(**{name: found[name] for name in known})
+
+
+def _say(path: str, number: int, text: str, hint: str) -> str:
+    return f"{path}:{number}: {text}" + (f" ({hint})" if hint else "") if number else f"{path}: {text}" + (f" ({hint})" if hint else "")
+
+
+def _line_of(lines: list[str], key: str) -> int:
+    """The last line that sets `key` or opens the section of that name; 0 if there is none."""
+    pattern = re.compile(rf"""\s*(?:\[+\s*["']?{re.escape(key)}["']?\s*\]|["']?{re.escape(key)}["']?\s*=)""")
+    return max((number for number, line in enumerate(lines, 1) if pattern.match(line)), default=0)
+
+
+def _hint(key: str) -> str:
+    """What may be written for a key, from the configspec."""
+    match = re.search(rf"^{re.escape(key)} = (\w+)\((.*)\)$", SPEC, re.MULTILINE)
+    if not match:
+        return ""
+    kind, arguments = match.groups()
+    if kind == "option":
+        return "write one of " + ", ".join(re.findall(r'"(\w+)"', arguments.partition("default")[0]))
+    return "write a number" if kind == "integer" else ""
+
+
+def _limit(value: float | None) -> float:
+    return math.inf if value is None else value
+
+
+# -- checks: they get what ConfigObj read, or the default
+
+
+def _invalid(text: str, hint: str = "") -> Exception:
+    from configobj.validate import ValidateError
+
+    error: Exception = ValidateError(text)
+    error.hint = hint  # type: ignore[attr-defined]
+    return error
+
+
+def _text(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _paths(value: Any) -> tuple[str, ...]:
+    parts = value if isinstance(value, (list, tuple)) else str(value).split(":")
+    found = tuple(part.strip() for whole in parts for part in str(whole).split(":") if part.strip())
+    return tuple(_absolute(part) for part in found)
+
+
+def _absolute(value: Any) -> str:
+    text = _text(value)
+    if text and not text.startswith("/"):
+        raise _invalid(f"{text!r} is not an absolute path", "begin with /")
+    return os.path.normpath(text) if text else ""
+
+
+def _words(value: Any) -> str:
+    return ",".join(str(v) for v in value) if isinstance(value, (list, tuple)) else str(value)
+
+
+def _size(value: Any) -> int:
+    try:
+        return parse_size(_text(value)) or 0
+    except ValueProblem as problem:
+        raise _invalid(str(problem), problem.hint) from None
+
+
+def _seconds(value: Any) -> float:
+    try:
+        found = parse_timespan(_text(value))
+    except ValueProblem as problem:
+        raise _invalid(str(problem), problem.hint) from None
+    if math.isinf(found):
+        raise _invalid("infinity makes no sense here", "write a time span such as 10s or 2min")
+    return found
+
+
+def _timeout(value: Any) -> float | None:
+    try:
+        return _seconds(value) or None
+    except Exception:
+        if _text(value).strip() == "infinity":
+            return None
+        raise
+
+
+def _off(value: Any) -> bool:
+    if _text(value).lower() not in ("0", "no", "n", "false", "f", "off"):
+        raise _invalid("compression is not there yet", "write no")
+    return False

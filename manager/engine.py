@@ -279,10 +279,10 @@ class Engine:
             return
         condition, assertion = self.platform.check(unit)
         if unit.type in PASSIVE:
-            record.condition_result, record.assert_result = condition, assertion
+            record.condition_result, record.assert_result = condition, condition and assertion
             if condition and assertion:
                 self.passive(unit, record, "active")
-            self.finished(unit.name, Finished("start", "done" if assertion else "assert"))
+            self.finished(unit.name, Finished("start", "assert" if condition and not assertion else "done"))
             return
         self.dispatch(unit.name, Start(self.platform.new_invocation(), job.automatic, condition, assertion))
 

@@ -193,9 +193,11 @@ def check_loaded(unit: Unit, name: str, by: str) -> None:
         raise Refused("no-such-unit", f"Unit {name} not found.", 5)
     if unit.load_state == "masked":
         raise Refused("masked", f"Unit {name} is masked.", 1)
-    why = next((str(p) for p in unit.problems if p.severity == "error"), unit.load_state)
-    reason = "has a bad unit file setting" if unit.load_state == "bad-setting" else "failed to load properly, please adjust/correct and reload service manager"
-    raise Refused(unit.load_state, f"Unit {name} {reason}: {why}", 1)
+    if unit.load_state == "bad-setting":
+        reason = "has a bad unit file setting."
+    else:
+        reason = "failed to load properly, please adjust/correct and reload service manager: Bad message"
+    raise Refused(unit.load_state, f"Unit {name} {reason}\nSee system logs and 'unitctl status {name}' for details.", 1)
 
 
 def ordered_first(graph: Graph, a: str, a_type: str, b: str, b_type: str) -> bool:

@@ -1,12 +1,11 @@
-"""The manager's end of the conversation with the warden."""
+"""The manager's end of the conversation with the warden (`wire` has the messages)."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import socket
-from collections import deque
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from unitd.manager import wire
@@ -14,137 +13,158 @@ from unitd.manager.spec import SpawnSpec
 
 
 class LinkHandler(Protocol):
-    """What the warden tells. A child's error always comes before its exit, its spawn before both."""
+    """Who is told what the warden says. Descriptors handed over are the handler's to close."""
 
     def kids(self, kids: list[tuple[int, str, int]]) -> None:
-        """(pid, id, pidfd) of children of an earlier manager."""
+        """Living children at HELLO: (pid, id, pidfd)."""
 
     def spawned(self, spawned: list[tuple[str, int, int, int]]) -> None:
-        """(id, pid, errno, pidfd); pid 0 with an errno if there is no process."""
+        """Answers to `spawn`: (id, pid, errno, pidfd); pid 0 and pidfd -1 where there is none. Before any exit of these."""
 
     def exited(self, exits: list[tuple[int, int, str, int]]) -> None:
-        """(sequence, pid, id, wait status); id is empty for orphans."""
+        """(sequence number, pid, id, wait status); id "" for an orphan. Repeated at HELLO until acknowledged."""
 
     def child_error(self, id: str, code: int, errno: int, step: str) -> None:
-        """The set-up step of a child that failed."""
+        """A child failed before exec; its exit follows."""
 
     def stored(self, name: str, fds: list[int]) -> None:
-        """Descriptors that an earlier manager stored."""
+        """Descriptors kept under `name`, at HELLO; copies."""
 
     def go(self) -> None:
-        """That was all; from now on things come as they happen."""
+        """The snapshot is complete, what follows is news."""
 
     def lost(self) -> None:
         """The warden is gone."""
 
 
 class WardenLink:
-    """Sends without waiting, keeps order, never drops."""
+    """Sends requests, hands answers to the handler. Never blocks: what the socket does not take is queued."""
 
     def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop, handler: LinkHandler) -> None:
-        self.sock, self.loop, self.handler = sock, loop, handler
-        sock.setblocking(False)
-        wire.widen(sock)
-        self._out: deque[tuple[bytes, list[int]]] = deque()
-        loop.add_reader(sock.fileno(), self._read)
+        """Takes `sock` over and starts reading; nothing comes before `hello`."""
+        self._channel = wire.Channel(sock)
+        self._loop, self._handler = loop, handler
+        self._writing = False
+        self._closed = False
+        loop.add_reader(sock.fileno(), self._readable)
 
-    # -- saying
+    # -- requests
 
     def hello(self) -> None:
-        """Ready to read: the warden answers with everything it knows."""
-        self._send(wire.HELLO, 1)
+        """Ready: ask for the snapshot."""
+        self._send(wire.HELLO, wire.VERSION)
 
-    def spawn(self, spawns: list[tuple[SpawnSpec, list[int]]]) -> None:
-        """Ask for children. Descriptor indexes in a spec are into its own list; the descriptors stay the caller's."""
-        batch: list[dict[str, Any]] = []
+    def spawn(self, specs: Sequence[tuple[SpawnSpec, list[int]]]) -> None:
+        """Ask for processes. The indexes in each spec are into its own list; the caller keeps the descriptors and may close them at once.
+
+        Raises ValueError for a spec with more descriptors than a message can carry.
+        """
+        batch: list[SpawnSpec] = []
         fds: list[int] = []
-        size = 0
-        for spec, own in spawns:
-            weight = sum(len(e) for e in spec["env"]) + sum(len(a) for a in spec["argv"]) + 500
-            if batch and (len(batch) >= wire.MAX_SPECS or len(fds) + len(own) > wire.MAX_FDS or size + weight > wire.MAX_BYTES):
-                self._send(wire.SPAWN, {"env": [], "specs": batch}, fds)
-                batch, fds, size = [], [], 0
-            renumbered: dict[str, Any] = dict(spec)
-            places = []
+        for spec, own in specs:
+            if len(set(own)) > wire.MAX_FDS:
+                raise ValueError(f"cannot pass {len(own)} descriptors to one process; {wire.MAX_FDS} is the most")
+            if len(batch) == wire.MAX_ITEMS or len(set(fds) | set(own)) > wire.MAX_FDS:
+                self._send(wire.SPAWN, batch, fds)
+                batch, fds = [], []
+            place: list[int] = []
             for fd in own:
                 if fd not in fds:
                     fds.append(fd)
-                places.append(fds.index(fd))
-            for key in ("stdin", "stdout", "stderr", "execfd"):
-                if key in renumbered:
-                    renumbered[key] = places[renumbered[key]]
-            if "listen" in renumbered:
-                renumbered["listen"] = [places[i] for i in renumbered["listen"]]
-            batch.append(renumbered)
-            size += weight
+                place.append(fds.index(fd))
+            batch.append(_renumbered(spec, place))
         if batch:
-            self._send(wire.SPAWN, {"env": [], "specs": batch}, fds)
+            self._send(wire.SPAWN, batch, fds)
 
     def ack(self, seq: int) -> None:
-        """Exits up to `seq` are committed."""
+        """The exits up to `seq` are dealt with and need not be repeated."""
         self._send(wire.ACK, seq)
 
-    def store(self, name: str, fds: list[int]) -> None:
-        """Have the warden keep copies of descriptors under a name."""
-        self._send(wire.STORE, name, fds)
+    def store(self, name: str, fds: Sequence[int]) -> None:
+        """Have the warden keep copies of `fds` under `name`, added to what is there."""
+        for i in range(0, len(fds), wire.MAX_FDS):
+            part = list(fds[i : i + wire.MAX_FDS])
+            self._send(wire.STORE, [[name, len(part)]], part)
 
     def drop(self, name: str) -> None:
-        """Have them closed."""
+        """Have the warden close what it keeps under `name`."""
         self._send(wire.DROP, name)
 
     def quit(self, code: int) -> None:
-        """The manager's end is meant: the warden leaves with `code` after it."""
+        """Have the warden leave with `code` when this process has ended. Waits until the message is out."""
+        self._channel.sock.setblocking(True)
         self._send(wire.QUIT, code)
 
-    def _send(self, kind: str, body: Any, fds: list[int] | None = None) -> None:
-        data = kind.encode() + json.dumps(body, separators=(",", ":")).encode()
-        if self._out or not self._try(data, fds or []):
-            # The caller may close its descriptors as soon as we return.
-            self._out.append((data, [os.dup(fd) for fd in fds or []]))
-            self.loop.add_writer(self.sock.fileno(), self._flush)
+    def close(self) -> None:
+        """Stop reading and close the socket."""
+        if not self._closed:
+            self._closed = True
+            self._loop.remove_reader(self._channel.sock.fileno())
+            self._loop.remove_writer(self._channel.sock.fileno())
+            self._channel.close()
 
-    def _try(self, data: bytes, fds: list[int]) -> bool:
-        try:
-            return wire.send(self.sock, data, fds)
-        except OSError:
-            return True  # the warden is gone; _read says so
+    def _send(self, kind: str, body: object, fds: Sequence[int] = ()) -> None:
+        if self._closed:
+            return
+        self._channel.send(kind, body, fds)
+        self._flush()
 
     def _flush(self) -> None:
-        while self._out:
-            data, fds = self._out[0]
-            if not self._try(data, fds):
+        if self._channel.pending and self._channel.flush() == self._writing:
+            self._writing = not self._writing
+            if self._writing:
+                self._loop.add_writer(self._channel.sock.fileno(), self._writable)
+            else:
+                self._loop.remove_writer(self._channel.sock.fileno())
+
+    def _writable(self) -> None:
+        self._flush()
+
+    # -- answers
+
+    def _readable(self) -> None:
+        for _ in range(wire.MAX_ITEMS):
+            if self._closed:
                 return
-            self._out.popleft()
-            for fd in fds:
-                os.close(fd)
-        self.loop.remove_writer(self.sock.fileno())
-
-    # -- hearing
-
-    def _read(self) -> None:
-        for _ in range(100):
-            message = wire.receive(self.sock)
+            try:
+                message = self._channel.receive()
+            except EOFError:
+                self.close()
+                self._handler.lost()
+                return
             if message is None:
                 return
-            data, fds = message
-            if not data:
-                self.loop.remove_reader(self.sock.fileno())
-                self.handler.lost()
-                return
-            kind, body = wire.decode(data)
-            self._handle(kind, body, fds)
+            self._dispatch(*message)
 
-    def _handle(self, kind: str, body: Any, fds: list[int]) -> None:
+    def _dispatch(self, kind: str, body: Any, fds: list[int]) -> None:
+        handler = self._handler
         if kind == wire.EXIT:
-            self.handler.exited([(s, p, i, w) for s, p, i, w in body])
+            handler.exited([(seq, pid, id, status) for seq, pid, id, status in body])
+        elif kind == wire.CHILDERR:
+            handler.child_error(*body)
         elif kind == wire.SPAWNED:
-            left = iter(fds)
-            self.handler.spawned([(i, p, e, next(left, -1) if p else -1) for i, p, e in body])
-        elif kind == wire.CHILD_ERROR:
-            self.handler.child_error(*body)
+            handler.spawned([(id, pid, errno, fds.pop(0) if has and fds else -1) for id, pid, errno, has in body])
         elif kind == wire.KIDS:
-            self.handler.kids([(p, i, fd) for (p, i), fd in zip(body, fds, strict=True)])
-        elif kind == wire.STORED:
-            self.handler.stored(body, fds)
+            handler.kids([(pid, id, fds.pop(0) if fds else -1) for pid, id in body])
+        elif kind == wire.STORE:
+            for name, count in body:
+                handler.stored(name, [fds.pop(0) for _ in range(min(count, len(fds)))])
         elif kind == wire.GO:
-            self.handler.go()
+            handler.go()
+        for fd in fds:
+            os.close(fd)
+
+
+def _renumbered(spec: SpawnSpec, place: list[int]) -> SpawnSpec:
+    copy = spec.copy()
+    if "stdin" in copy:
+        copy["stdin"] = place[copy["stdin"]]
+    if "stdout" in copy:
+        copy["stdout"] = place[copy["stdout"]]
+    if "stderr" in copy:
+        copy["stderr"] = place[copy["stderr"]]
+    if "execfd" in copy:
+        copy["execfd"] = place[copy["execfd"]]
+    if "listen" in copy:
+        copy["listen"] = [place[i] for i in copy["listen"]]
+    return copy

@@ -1,97 +1,215 @@
-"""The manager's end of the conversation with the logger: what is open is opened again at every new logger."""
+"""The manager's side of the logger's socket. Remembers which pipes are open, so that a new logger goes on where a killed one stopped."""
 
 from __future__ import annotations
 
 import array
 import asyncio
+import errno
+import fcntl
 import json
+import os
 import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+#: send(2) errors after which the same packet may be sent later.
+_LATER = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS)
+
 
 class LogLink:
-    """Sends without waiting; `on_event` gets what the logger tells."""
+    """Tells the logger what to read. Never blocks: what the socket does not take waits here.
+
+    `on_event` gets what the logger reports: {"wrote": {unit: size}}, {"lost": {unit: bytes}, "why": {unit: text}}, {"closed": unit}.
+    Before the first `attach` and between two loggers everything may be called; it takes effect with the next logger.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_event: Callable[[dict[str, Any]], None]) -> None:
         self.loop, self.on_event = loop, on_event
         self.sock: socket.socket | None = None
-        self._open: dict[str, tuple[dict[str, Any], int]] = {}
-        self._out: deque[tuple[bytes, list[int]]] = deque()
+        self.units: dict[str, tuple[dict[str, Any], list[int]]] = {}
+        self._queue: deque[tuple[dict[str, Any], list[int], bool]] = deque()  # packet, descriptors, close them when sent
         self._flushes: dict[int, asyncio.Future[None]] = {}
-        self._sequence = 0
+        self._seq = 0
+        self._writing = False
+        self._retry: asyncio.TimerHandle | None = None
 
     def attach(self, sock: socket.socket) -> None:
-        """A new logger is there: hand it every open pipe."""
+        """Talk to a new logger over `sock` (SEQPACKET; taken over) and hand it every open pipe and unanswered flush."""
+        self.detach()
+        sock.setblocking(False)
+        try:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        except OSError:
+            pass
+        self.sock = sock
+        self.loop.add_reader(sock.fileno(), self._read)
+        notes = [item for item in self._queue if item[0]["op"] == "note"]
+        self._drop_queue()
+        self.reopen_all()
+        for message, _, _ in notes:
+            self._put(message)
+        for seq in self._flushes:
+            self._put({"op": "flush", "seq": seq})
+
+    def detach(self) -> None:
+        """Close the socket: the logger at its other end leaves."""
         if self.sock is not None:
             self.loop.remove_reader(self.sock.fileno())
-            self.loop.remove_writer(self.sock.fileno())
+            self._stop_writing()
             self.sock.close()
-        self.sock = sock
-        sock.setblocking(False)
-        self.loop.add_reader(sock.fileno(), self._read)
-        self._out.clear()
-        for message, fd in self._open.values():
-            self._send(message, [fd])
-        for sequence in list(self._flushes):
-            self._send({"op": "flush", "seq": sequence}, [])
+            self.sock = None
 
-    def open(self, unit: str, directory: str, read_fd: int, max_size: int, max_files: int) -> None:
-        """Have the logger read a unit's pipe. `read_fd` stays the caller's and must stay open."""
-        message = {"op": "open", "unit": unit, "dir": directory, "max_size": max_size, "max_files": max_files}
-        self._open[unit] = (message, read_fd)
-        self._send(message, [read_fd])
+    def close_all(self) -> None:
+        """Give up everything: the socket, the pipes, the flushes."""
+        self.detach()
+        self._drop_queue()
+        for _, fds in self.units.values():
+            for fd in fds:
+                os.close(fd)
+        self.units.clear()
+        for future in self._flushes.values():
+            future.cancel()
+        self._flushes.clear()
+
+    # -- commands
+
+    def open(
+        self,
+        unit: str,
+        directory: str,
+        read_fd: int,
+        *,
+        err_fd: int | None = None,
+        max_size: int = 16 << 20,
+        max_files: int = 5,
+        mode: int = 0o640,
+    ) -> None:
+        """Have `read_fd` written to directory/current; `err_fd` is a second pipe for stderr. Both stay the caller's: they are duplicated.
+
+        `max_size` in bytes (0: no rotation), `max_files` counts `current` too, `mode` is the files'.
+        A second open replaces pipe and limits.
+        """
+        fds = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in (read_fd, err_fd) if fd is not None]
+        old = self.units.get(unit)
+        message = {"op": "open", "unit": unit, "dir": directory, "max_size": max_size, "max_files": max_files, "mode": mode}
+        self.units[unit] = (message, fds)
+        self._put(message, fds)
+        if old is not None:
+            self._release(old[1])
 
     def close(self, unit: str) -> None:
-        """Have the rest moved and the files closed."""
-        if self._open.pop(unit, None) is not None:
-            self._send({"op": "close", "unit": unit}, [])
+        """Write out what is in the unit's pipe and forget it."""
+        entry = self.units.pop(unit, None)
+        if entry is not None:
+            self._put({"op": "close", "unit": unit})
+            self._release(entry[1])
 
     def note(self, unit: str, text: str) -> None:
-        """A line of the manager's in the unit's log."""
-        self._send({"op": "note", "unit": unit, "text": text}, [])
+        """Add a line of the manager's own to an open unit's log, behind all output so far."""
+        self._put({"op": "note", "unit": unit, "text": text})
 
     def flush(self) -> asyncio.Future[None]:
-        """Done when everything written until now is in the files."""
-        self._sequence += 1
-        future = self._flushes[self._sequence] = self.loop.create_future()
-        self._send({"op": "flush", "seq": self._sequence}, [])
+        """Done when everything that is in any pipe now is in its file. Waits for a logger if there is none: use a timeout."""
+        self._seq += 1
+        future: asyncio.Future[None] = self.loop.create_future()
+        self._flushes[self._seq] = future
+        seq = self._seq
+        future.add_done_callback(lambda _: self._flushes.pop(seq, None))
+        if self.sock is not None:
+            self._put({"op": "flush", "seq": seq})
         return future
 
-    def _send(self, message: dict[str, Any], fds: list[int]) -> None:
-        self._out.append((json.dumps(message).encode(), fds))
-        self._write()
+    def reopen_all(self) -> None:
+        """Send every open pipe again. `attach` does it."""
+        for message, fds in self.units.values():
+            self._put(message, fds)
+
+    # -- sending
+
+    def _release(self, fds: list[int]) -> None:
+        """Close descriptors, after packets that are still to carry them."""
+        if self._queue:
+            self._queue.append(({"op": ""}, fds, True))
+        else:
+            for fd in fds:
+                os.close(fd)
+
+    def _drop_queue(self) -> None:
+        for _, fds, release in self._queue:
+            if release:
+                for fd in fds:
+                    os.close(fd)
+        self._queue.clear()
+
+    def _put(self, message: dict[str, Any], fds: list[int] | None = None) -> None:
+        if self.sock is None and message["op"] != "note":
+            return  # `attach` sends what matters then
+        self._queue.append((message, fds or [], False))
+        while self.sock is None and len(self._queue) > 1000:
+            self._queue.popleft()
+        if not self._writing:
+            self._write()
 
     def _write(self) -> None:
-        while self._out and self.sock is not None:
-            data, fds = self._out[0]
-            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds).tobytes())] if fds else []
-            try:
-                self.sock.sendmsg([data], ancillary, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-            except BlockingIOError:
-                self.loop.add_writer(self.sock.fileno(), self._write)
-                return
-            except OSError:
-                return  # it is gone: the next logger gets everything anew
-            self._out.popleft()
-        if self.sock is not None:
+        self._retry = None
+        while self._queue and self.sock is not None:
+            message, fds, release = self._queue[0]
+            if not release:
+                try:
+                    control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+                    self.sock.sendmsg([json.dumps(message).encode()], control, socket.MSG_NOSIGNAL)
+                except OSError as error:
+                    if error.errno == errno.EAGAIN:
+                        self._start_writing()
+                        return
+                    if error.errno in _LATER:
+                        self._writing = True
+                        self._retry = self._retry or self.loop.call_later(0.01, self._write)
+                        return
+                    self.detach()  # the logger is gone; its successor gets everything
+                    return
+            self._queue.popleft()
+            if release:
+                for fd in fds:
+                    os.close(fd)
+        self._stop_writing()
+
+    def _start_writing(self) -> None:
+        if not self._writing and self.sock is not None:
+            self.loop.add_writer(self.sock.fileno(), self._write)
+            self._writing = True
+
+    def _stop_writing(self) -> None:
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+        if self._writing and self.sock is not None:
             self.loop.remove_writer(self.sock.fileno())
+        self._writing = False
+
+    # -- receiving
 
     def _read(self) -> None:
-        for _ in range(32):
-            assert self.sock is not None
+        for _ in range(64):
+            if self.sock is None:
+                return
             try:
-                data = self.sock.recv(65536)
+                data = self.sock.recv(1 << 18)
             except BlockingIOError:
                 return
             except OSError:
                 data = b""
             if not data:
-                self.loop.remove_reader(self.sock.fileno())
+                self.detach()
                 return
-            event = json.loads(data)
-            future = self._flushes.pop(event.get("flushed", 0), None)
-            if future is not None and not future.done():
-                future.set_result(None)
-            self.on_event(event)
+            try:
+                event = json.loads(data)
+            except ValueError:
+                continue
+            if "flushed" in event:
+                future = self._flushes.pop(event["flushed"], None)
+                if future is not None and not future.done():
+                    future.set_result(None)
+            else:
+                self.on_event(event)

@@ -1,23 +1,35 @@
-"""The pipe between a service and the logger."""
+"""The pipe that carries a service's output to the logger."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 
-F_SETPIPE_SZ = 1031
-SIZE = 256 * 1024
+ROOT_SIZE = 256 * 1024
 
 
-def make_pipe() -> tuple[int, int]:
-    """(read end, non-blocking; write end). The write end is open for reading too, so that a service never gets EPIPE."""
-    reader, writer = os.pipe2(os.O_CLOEXEC)
-    both = os.open(f"/proc/self/fd/{writer}", os.O_RDWR | os.O_CLOEXEC)
-    os.close(writer)
-    os.set_blocking(reader, False)
-    if os.geteuid() == 0:  # others have a small budget for all their pipes together
+def make_pipe(size: int | None = None) -> tuple[int, int]:
+    """(read_fd, write_fd), both close-on-exec; reads do not block, writes do.
+
+    The write end is opened for reading as well: then a writer never gets EPIPE, not even while no logger reads.
+    `size` is the capacity wanted, by default 256 KiB for root and the kernel's own otherwise, because what an unprivileged user's
+    pipes may hold is limited in sum (pipe-user-pages-soft in pipe(7)). A refusal is ignored. Raises OSError when out of descriptors.
+    """
+    read_fd, only_write = os.pipe2(os.O_CLOEXEC)
+    try:
+        write_fd = os.open(f"/proc/self/fd/{only_write}", os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        os.close(read_fd)
+        raise
+    finally:
+        os.close(only_write)
+    # Through /proc the write end got a file description of its own: this flag does not reach the service.
+    os.set_blocking(read_fd, False)
+    if size is None and os.geteuid() == 0:
+        size = ROOT_SIZE
+    if size is not None:
         try:
-            fcntl.fcntl(reader, F_SETPIPE_SZ, SIZE)
+            fcntl.fcntl(read_fd, fcntl.F_SETPIPE_SZ, size)
         except OSError:
             pass
-    return reader, both
+    return read_fd, write_fd

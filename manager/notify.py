@@ -1,4 +1,4 @@
-"""The socket that services send sd_notify messages to (sd_notify(3))."""
+"""The sd_notify socket: one for all units, the sender is known by its credentials (sd_notify(3), systemd.service(5))."""
 
 from __future__ import annotations
 
@@ -9,58 +9,111 @@ import socket
 import struct
 from collections.abc import Callable
 
-Received = Callable[[int, int, int, dict[str, str], list[int]], None]
+LARGEST = 64 * 1024
+BUDGET = 64  # datagrams per turn of the loop
+MAX_FDS = 253  # SCM_MAX_FD
+_UCRED = struct.Struct("iII")
+
+
+Callback = Callable[[int, int, int, dict[str, str], list[int]], None]
 
 
 def parse(datagram: bytes) -> dict[str, str] | None:
-    """Assignments of a message, later ones win; None for an empty or binary one."""
-    if not datagram.strip() or b"\0" in datagram.rstrip(b"\0\n"):
+    """The assignments of one datagram; None if it is to be dropped (empty, or with NUL bytes as in systemd).
+
+    Lines that are no assignment, that have no name, or that are not UTF-8 are skipped. Of several with one name the last counts.
+    """
+    if not datagram or b"\0" in datagram:
         return None
     fields: dict[str, str] = {}
-    for line in datagram.rstrip(b"\0").decode("utf-8", "replace").split("\n"):
-        key, equals, value = line.partition("=")
-        if equals and key:
-            fields[key] = value
+    for line in datagram.split(b"\n"):
+        name, equals, value = line.partition(b"=")
+        if not equals or not name:
+            continue
+        try:
+            fields[name.decode("ascii")] = value.decode("utf-8")
+        except UnicodeDecodeError:
+            continue
     return fields
 
 
 class NotifySocket:
-    """One socket for all units; the sender is known by its credentials."""
+    """Receives notifications and hands each to `callback(pid, uid, gid, fields, fds)`.
 
-    def __init__(self, path: str, loop: asyncio.AbstractEventLoop, received: Received) -> None:
-        """`received(pid, uid, gid, fields, fds)` owns the descriptors."""
-        self.path, self.loop, self.received = path, loop, received
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
-        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
-        if os.path.lexists(path):
-            os.unlink(path)
-        self.sock.bind(path)
-        os.chmod(path, 0o777)  # noqa: S103 - services run as anybody; who sent what is checked by credentials
-        loop.add_reader(self.sock.fileno(), self._read)
+    The descriptors in `fds` are close-on-exec and the callback's to close: for BARRIER=1 that is the answer. Those of a datagram that is
+    dropped (malformed, without a sender, or with more descriptors than fit) are closed here.
+    `fd` takes over a socket that an earlier manager bound at `path`: nothing sent in between is lost.
+    Raises OSError if `path` cannot be bound.
+    """
 
-    def _read(self) -> None:
-        for _ in range(64):
+    def __init__(self, path: str, loop: asyncio.AbstractEventLoop, callback: Callback, fd: int | None = None) -> None:
+        self.path, self.loop, self.callback = path, loop, callback
+        if fd is not None:
+            self.sock = socket.socket(fileno=fd)
+        else:
+            self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
             try:
-                data, ancillary, _flags, _addr = self.sock.recvmsg(65536, socket.CMSG_SPACE(253 * 4) + socket.CMSG_SPACE(12), socket.MSG_CMSG_CLOEXEC)
-            except BlockingIOError:
-                return
-            fds, creds = array.array("i"), (0, -1, -1)
-            for level, kind, payload in ancillary:
-                if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                    fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
-                elif level == socket.SOL_SOCKET and kind == socket.SCM_CREDENTIALS:
-                    creds = struct.unpack("3i", payload[:12])
-            fields = parse(data)
-            if fields is None:
-                for fd in fds:
-                    os.close(fd)
-            else:
-                self.received(*creds, fields, list(fds))
+                try:
+                    os.unlink(path)
+                except FileNotFoundError:
+                    pass
+                self.sock.bind(path)
+                os.chmod(path, 0o777)  # services of other users write here; who they are the kernel says
+            except OSError:
+                self.sock.close()
+                raise
+        self.sock.setblocking(False)
+        self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        for option in (33, socket.SO_RCVBUF):  # SO_RCVBUFFORCE is for root only
+            try:
+                self.sock.setsockopt(socket.SOL_SOCKET, option, 8 << 20)
+                break
+            except OSError:
+                continue
+        self.loop.add_reader(self.sock.fileno(), self.drain)
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
 
     def close(self) -> None:
-        """Stop listening."""
-        self.loop.remove_reader(self.sock.fileno())
-        self.sock.close()
-        if os.path.lexists(self.path):
-            os.unlink(self.path)
+        """Stop listening and remove the socket file."""
+        if self.sock.fileno() >= 0:
+            self.loop.remove_reader(self.sock.fileno())
+            self.sock.close()
+            try:
+                os.unlink(self.path)
+            except OSError:
+                pass
+
+    def drain(self) -> None:
+        """Take what is there, up to a budget; the rest after others had their turn."""
+        for _ in range(BUDGET):
+            if self.sock.fileno() < 0 or not self._one():
+                return
+        self.loop.call_soon(self.drain)
+
+    def _one(self) -> bool:
+        try:
+            data, controls, flags, _ = self.sock.recvmsg(
+                LARGEST, socket.CMSG_SPACE(_UCRED.size) + socket.CMSG_SPACE(4 * MAX_FDS), socket.MSG_CMSG_CLOEXEC
+            )
+        except OSError:
+            return False
+        pid = uid = gid = 0
+        fds: list[int] = []
+        for level, kind, body in controls:
+            if level != socket.SOL_SOCKET:
+                continue
+            if kind == socket.SCM_CREDENTIALS and len(body) >= _UCRED.size:
+                pid, uid, gid = _UCRED.unpack(body[: _UCRED.size])
+            elif kind == socket.SCM_RIGHTS:
+                received = array.array("i")
+                received.frombytes(body[: len(body) - len(body) % 4])
+                fds += received
+        fields = None if flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC) else parse(data)
+        if fields is None or pid <= 0:
+            for fd in fds:
+                os.close(fd)
+        else:
+            self.callback(pid, uid, gid, fields, fds)
+        return True

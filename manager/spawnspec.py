@@ -1,10 +1,10 @@
-"""A unit's command -> what the warden is asked to run: environment in systemd's order, stdio, limits, privileges (systemd.exec(5)). Pure."""
+"""From a unit's command to the spec the warden runs: environment, expansion, stdio, user, limits. Pure."""
 
 from __future__ import annotations
 
-import os.path
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 from unitd.manager.spec import SpawnSpec
 from unitd.manager.users import UserFacts
@@ -14,168 +14,271 @@ from unitd.units.model import Command, Unit
 from unitd.units.specifiers import HostFacts
 
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-_NO_SHELL = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false", "")
-#: Variables of the manager's own that no service shall see.
-_OWN = ("NOTIFY_SOCKET", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES", "WATCHDOG_PID", "WATCHDOG_USEC", "INVOCATION_ID", "JOURNAL_STREAM")
+#: StandardOutput= values that mean: unitd captures it.
+CAPTURED = ("journal", "syslog", "kmsg", "journal+console", "kmsg+console", "syslog+console")
+_VARIABLES = {
+    "Runtime": "RUNTIME_DIRECTORY",
+    "State": "STATE_DIRECTORY",
+    "Cache": "CACHE_DIRECTORY",
+    "Logs": "LOGS_DIRECTORY",
+    "Configuration": "CONFIGURATION_DIRECTORY",
+}
+#: What speaks of the manager itself and would mislead a service.
+_PRIVATE = frozenset(
+    "NOTIFY_SOCKET WATCHDOG_PID WATCHDOG_USEC LISTEN_PID LISTEN_FDS LISTEN_FDNAMES INVOCATION_ID JOURNAL_STREAM MAINPID "  # noqa: SIM905 - a list is no easier to read
+    "SYSTEMD_EXEC_PID FDSTORE MANAGERPID MEMORY_PRESSURE_WATCH MEMORY_PRESSURE_WRITE SERVICE_RESULT EXIT_CODE EXIT_STATUS "
+    "RUNTIME_DIRECTORY STATE_DIRECTORY CACHE_DIRECTORY LOGS_DIRECTORY CONFIGURATION_DIRECTORY CREDENTIALS_DIRECTORY "
+    "PYTHONPATH PWD OLDPWD SHLVL _".split()
+)
+_NOLOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
 
 
 @dataclass(frozen=True)
 class SpawnContext:
-    """All that is known at the moment of the spawn. Empty strings and zeros mean: not there."""
+    """All that `build` needs besides the unit. Descriptors are indexes into the list that goes with the spec."""
 
-    token: str
-    base_env: Mapping[str, str]
-    host: HostFacts
-    user: UserFacts
+    token: str  # becomes SpawnSpec.id
+    base_env: Mapping[str, str] = field(default_factory=dict)  # the manager's environment
     invocation: str = ""
-    notify_socket: str = ""
+    notify_socket: str = ""  # "" for NotifyAccess=none
     watchdog_usec: int = 0
     main_pid: int = 0
     service_result: str = ""
     exit_code: str = ""
     exit_status: str = ""
-    monitor: Mapping[str, str] = field(default_factory=dict)
-    env_files: list[tuple[str, str]] = field(default_factory=list)
+    monitor: Mapping[str, str] = field(default_factory=dict)  # MONITOR_* of OnFailure= and OnSuccess= units
+    user: UserFacts = UserFacts()
+    env_files: Sequence[tuple[str, str]] = ()  # already read, in order
+    host: HostFacts = HostFacts()
     cgroup: str = ""
-    log_fd: int | None = None  # index of the capture pipe among the descriptors
+    log_fd: int | None = None  # captured output; None: what would be captured goes to /dev/null
+    log_err_fd: int | None = None  # where stderr is captured apart; default: log_fd
+    stdin_fd: int | None = None  # StandardInput=data
+    socket_fd: int | None = None  # StandardInput=socket
+    listen: Sequence[tuple[str, int]] = ()  # (name for LISTEN_FDNAMES, index)
+    nonblock: bool | None = None  # O_NONBLOCK on the listen fds: None leaves it
 
 
-def build(unit: Unit, command: Command, role: str, ctx: SpawnContext) -> tuple[SpawnSpec, list[Problem]]:
-    """The request for one command of a unit, and what could not be taken over."""
-    x = unit.exec
+def build(unit: Unit, cmd: Command, role: str, ctx: SpawnContext) -> tuple[SpawnSpec, list[Problem]]:
+    """The spec for one command of `role` ("ExecStart", ...) and what cannot be honoured in it (systemd.exec(5), cases exec and env)."""
+    e = unit.exec
     problems: list[Problem] = []
-    env = environment(unit, command, role, ctx)
-    full, half = command.privilege == "+", command.privilege in ("!", "!!")
+    directories = _directories(unit, ctx)
+    env = environment(unit, ctx, directories)
     spec: SpawnSpec = {
         "id": ctx.token,
-        "path": command.path,
-        "argv": list(expand_argv(command, env)),
+        "path": cmd.path,
+        "argv": list(expand_argv(cmd, env)),
         "env": [f"{k}={v}" for k, v in env.items()],
-        "umask": x.umask,
-        "ignore_sigpipe": x.ignore_sigpipe,
+        "umask": e.umask,
+        "cwd": _cwd(unit, ctx),
+        "ignore_sigpipe": e.ignore_sigpipe,
     }
-    if command.ignore_failure:
-        spec["optional"] = True
-    if "/" not in command.path and x.exec_search_path:
-        spec["search_path"] = list(x.exec_search_path)
-    _stdio(unit, ctx, spec)
+    if e.working_directory_optional:
+        spec["cwd_optional"] = True
+    if "/" not in cmd.path:
+        spec["search_path"] = list(e.exec_search_path) or DEFAULT_PATH.split(":")
+    if ctx.listen:
+        spec["listen"] = [index for _, index in ctx.listen]
+        if ctx.nonblock is not None:
+            spec["nonblock"] = ctx.nonblock
     if ctx.cgroup:
         spec["cgroup"] = ctx.cgroup
-    home = ctx.user.home or ctx.host.home
-    spec["cwd"] = home if x.working_directory == "~" else x.working_directory or "/"
-    if x.working_directory_optional:
-        spec["cwd_optional"] = True
-    if x.nice is not None:
-        spec["nice"] = x.nice
-    if x.oom_score_adjust is not None:
-        spec["oom_score_adj"] = x.oom_score_adjust
-    if x.io_scheduling_class is not None or x.io_scheduling_priority is not None:
-        level = 4 if x.io_scheduling_priority is None else x.io_scheduling_priority
-        spec["ioprio"] = (2 if x.io_scheduling_class is None else x.io_scheduling_class) << 13 | level
-    if x.cpu_scheduling_policy is not None:
-        priority = x.cpu_scheduling_priority or (1 if x.cpu_scheduling_policy in (1, 2) else 0)
-        spec["sched"] = [x.cpu_scheduling_policy, priority if x.cpu_scheduling_policy in (1, 2) else 0, int(x.cpu_scheduling_reset_on_fork)]
-    if x.cpu_affinity:
-        spec["affinity"] = sorted(x.cpu_affinity)
-    if x.timer_slack_nsec is not None:
-        spec["timer_slack"] = x.timer_slack_nsec
-    if x.limits and not full:  # case exec-075: + lifts the limits too
-        spec["limits"] = {k: [-1 if v is None else v for v in pair] for k, pair in x.limits.items()}
-    if not full and not half:
-        if ctx.user.uid is not None:
-            spec["uid"] = ctx.user.uid
-        if ctx.user.gid is not None:
-            spec["gid"] = ctx.user.gid
-    if ctx.user.groups is not None and not half:
-        spec["groups"] = list(ctx.user.groups)
-    if not full:
-        if x.no_new_privileges:
-            spec["no_new_privs"] = True
-        if x.capability_bounding_set is not None:
-            spec["cap_bound"] = sorted(x.capability_bounding_set)
-        if x.ambient_capabilities and not half:
-            spec["cap_ambient"] = sorted(x.ambient_capabilities)
-    if x.root_directory and not full:
-        spec["chroot"] = x.root_directory
-    owner = (-1 if ctx.user.uid is None else ctx.user.uid, -1 if ctx.user.gid is None else ctx.user.gid)
-    directories: list[list[object]] = []
-    for kind, directory in x.directories.items():
-        for name in directory.names:
-            directories.append([kind, os.path.join(base_of(kind, ctx.host), name), directory.mode, *owner])
     if directories:
         spec["directories"] = directories
+    if e.root_directory and (role == "ExecStart" or not unit.service.root_directory_start_only):
+        spec["chroot"] = e.root_directory
+    _stdio(unit, ctx, spec, problems)
+    _scheduling(unit, spec)
+    _privileges(unit, cmd, ctx, spec)
+    if e.dynamic_user:
+        problems.append(Problem("warning", "DynamicUser= is not honoured: the service runs as the manager's user", confines=True))
     return spec, problems
 
 
-def base_of(kind: str, host: HostFacts) -> str:
-    """Where RuntimeDirectory= and its siblings are made."""
-    return {"Runtime": host.runtime_dir, "State": host.state_dir, "Cache": host.cache_dir, "Logs": host.logs_dir, "Configuration": host.config_dir}[kind]
+# ---- environment ------------------------------------------------------------------------------------------
 
 
-def _stdio(unit: Unit, ctx: SpawnContext, spec: SpawnSpec) -> None:
-    x = unit.exec
-    stdin, out, err = x.standard_input, x.standard_output, x.standard_error
-    if stdin.startswith("file:"):
-        spec["stdin_path"] = stdin[5:]
-    for name, value in (("stdout", out), ("stderr", err)):
-        kind, _, path = value.partition(":")
-        if kind in ("file", "append", "truncate") and path:
-            if name == "stdout":
-                spec["stdout_path"], spec["stdout_mode"] = path, kind
-            else:
-                spec["stderr_path"], spec["stderr_mode"] = path, kind
-        elif kind == "inherit":
-            if name == "stdout" and ctx.log_fd is not None:
-                spec["stdout"] = ctx.log_fd
-        elif kind == "null":
-            if name == "stderr":
-                spec["stderr_null"] = True
-        elif ctx.log_fd is not None:
-            if name == "stdout":
-                spec["stdout"] = ctx.log_fd
-            else:
-                spec["stderr"] = ctx.log_fd
-
-
-def environment(unit: Unit, command: Command, role: str, ctx: SpawnContext) -> dict[str, str]:
-    """Variables in systemd's order of precedence, later ones win (systemd.exec(5), ENVIRONMENT)."""
-    x = unit.exec
-    env: dict[str, str] = {"LANG": ctx.base_env["LANG"]} if "LANG" in ctx.base_env else {}
-    env["PATH"] = ":".join(x.exec_search_path) if x.exec_search_path else DEFAULT_PATH if ctx.host.uid == 0 else ctx.base_env.get("PATH", DEFAULT_PATH)
-    if ctx.host.uid != 0:  # as systemd --user does: the manager's own environment is the base
-        env = {k: v for k, v in ctx.base_env.items() if k not in _OWN} | env
-    for name in x.pass_environment:
-        if name in ctx.base_env:
-            env[name] = ctx.base_env[name]
-    if x.user and ctx.user.name:
-        env["USER"] = env["LOGNAME"] = ctx.user.name
-        if ctx.user.home and ctx.user.home not in ("/", "/nonexistent"):
-            env["HOME"] = ctx.user.home
-        if ctx.user.shell not in _NO_SHELL:
-            env["SHELL"] = ctx.user.shell
-    env["INVOCATION_ID"] = ctx.invocation
+def environment(unit: Unit, ctx: SpawnContext, directories: Sequence[Sequence[object]] = ()) -> dict[str, str]:
+    """The final environment, later sources winning: manager, PassEnvironment=, system, Environment=, files; UnsetEnvironment= last."""
+    e = unit.exec
+    env = _inherited(unit, ctx)
+    env.update({name: ctx.base_env[name] for name in e.pass_environment if name in ctx.base_env})
+    user = ctx.user
+    if user.name:
+        env["USER"] = env["LOGNAME"] = user.name
+        if user.home and user.home not in ("/", "/nonexistent"):
+            env["HOME"] = user.home
+        if user.shell and user.shell not in _NOLOGIN:
+            env["SHELL"] = user.shell
+    if ctx.invocation:
+        env["INVOCATION_ID"] = ctx.invocation
     env["SYSTEMD_EXEC_PID"] = ""
     if ctx.notify_socket:
         env["NOTIFY_SOCKET"] = ctx.notify_socket
-    if ctx.watchdog_usec:
-        env["WATCHDOG_PID"], env["WATCHDOG_USEC"] = "", str(ctx.watchdog_usec)
-    if unit.service.pid_file:
-        env["PIDFILE"] = unit.service.pid_file
-    names = {"Runtime": "RUNTIME_DIRECTORY", "State": "STATE_DIRECTORY", "Cache": "CACHE_DIRECTORY", "Logs": "LOGS_DIRECTORY", "Configuration": "CONFIGURATION_DIRECTORY"}
-    for kind, directory in x.directories.items():
-        if directory.names:
-            env[names[kind]] = ":".join(os.path.join(base_of(kind, ctx.host), n) for n in directory.names)
+    if ctx.watchdog_usec > 0:
+        env["WATCHDOG_PID"] = ""
+        env["WATCHDOG_USEC"] = str(ctx.watchdog_usec)
+    if ctx.listen:
+        env["LISTEN_PID"] = ""
+        env["LISTEN_FDS"] = str(len(ctx.listen))
+        env["LISTEN_FDNAMES"] = ":".join(name for name, _ in ctx.listen)
     if ctx.main_pid > 0:
         env["MAINPID"] = str(ctx.main_pid)
-    if ctx.service_result:
-        env["SERVICE_RESULT"] = ctx.service_result
-        if ctx.exit_code:
-            env["EXIT_CODE"], env["EXIT_STATUS"] = ctx.exit_code, ctx.exit_status
+    for name, value in (("SERVICE_RESULT", ctx.service_result), ("EXIT_CODE", ctx.exit_code), ("EXIT_STATUS", ctx.exit_status)):
+        if value:
+            env[name] = value
     env.update(ctx.monitor)
-    env.update(dict(x.environment))
-    env.update(dict(ctx.env_files))
-    for word in x.unset_environment:
-        key, equals, value = word.partition("=")
-        if not equals or env.get(key) == value:
-            env.pop(key, None)
+    for kind, variable in _VARIABLES.items():
+        paths = [str(d[1]) for d in directories if d[0] == kind]
+        if paths:
+            env[variable] = ":".join(paths)
+    env.update(e.environment)
+    env.update(ctx.env_files)
+    for word in e.unset_environment:
+        name, equals, value = word.partition("=")
+        if not equals or env.get(name) == value:
+            env.pop(name, None)
     return env
+
+
+def _inherited(unit: Unit, ctx: SpawnContext) -> dict[str, str]:
+    """As root only the locale and a fixed PATH; a user's manager passes on its own environment."""
+    search = ":".join(unit.exec.exec_search_path)
+    if ctx.host.uid == 0:
+        env = {k: v for k, v in ctx.base_env.items() if k == "LANG" or k.startswith("LC_")}
+        env["PATH"] = search or DEFAULT_PATH
+        return env
+    env = {k: v for k, v in ctx.base_env.items() if k not in _PRIVATE and not k.startswith(("UNITD_", "MONITOR_"))}
+    env["PATH"] = search or env.get("PATH") or DEFAULT_PATH
+    return env
+
+
+# ---- files ------------------------------------------------------------------------------------------------
+
+
+def _cwd(unit: Unit, ctx: SpawnContext) -> str:
+    wanted = unit.exec.working_directory
+    if wanted == "~":
+        return ctx.user.home or ctx.host.home
+    if wanted:
+        return wanted
+    return "/" if ctx.host.uid == 0 or unit.exec.root_directory else ctx.host.home
+
+
+def _directories(unit: Unit, ctx: SpawnContext) -> list[list[object]]:
+    host = ctx.host
+    bases = {
+        "Runtime": host.runtime_dir,
+        "State": host.state_dir,
+        "Cache": host.cache_dir,
+        "Logs": host.logs_dir,
+        "Configuration": host.config_dir,
+    }
+    uid = host.uid if ctx.user.uid is None else ctx.user.uid
+    gid = host.gid if ctx.user.gid is None else ctx.user.gid
+    out: list[list[object]] = []
+    for kind, base in bases.items():
+        wanted = unit.exec.directories.get(kind)
+        for name in wanted.names if wanted else ():
+            out.append([kind, f"{base}/{name.partition(':')[0]}", wanted.mode if wanted else 0o755, uid, gid])
+    return out
+
+
+def _file(setting: str) -> tuple[str, str] | None:
+    """(path, mode) of a file setting."""
+    kind, colon, path = setting.partition(":")
+    return (path, kind) if colon and kind in ("file", "append", "truncate") else None
+
+
+def _stdio(unit: Unit, ctx: SpawnContext, spec: SpawnSpec, problems: list[Problem]) -> None:
+    e = unit.exec
+    given = e.standard_input
+    names = dict(ctx.listen)
+    inherited: int | None = None  # what "inherit" gives to stdout, if not captured output
+    if given.startswith("file:"):
+        spec["stdin_path"] = given[5:]
+    elif given == "data" and ctx.stdin_fd is not None:
+        spec["stdin"] = ctx.stdin_fd
+    elif given == "socket" and ctx.socket_fd is not None:
+        spec["stdin"] = inherited = ctx.socket_fd
+    elif given.startswith("fd") and given[3:] in names:
+        spec["stdin"] = inherited = names[given[3:]]
+    elif given != "null":
+        problems.append(Problem("warning", f"StandardInput={given} is not honoured; standard input is /dev/null"))
+
+    def target(setting: str, default: int | None, which: Literal["StandardOutput", "StandardError"]) -> int | tuple[str, str]:
+        file = _file(setting)
+        if file is not None:
+            return file
+        if setting in CAPTURED or setting == "inherit":
+            return default if default is not None else ("/dev/null", "append")
+        if setting == "socket" and ctx.socket_fd is not None:
+            return ctx.socket_fd
+        if setting.startswith("fd") and setting[3:] in names:
+            return names[setting[3:]]
+        if setting != "null":
+            problems.append(Problem("warning", f"{which}={setting} is not honoured; it goes to /dev/null"))
+        return ("/dev/null", "append")
+
+    error_log = ctx.log_fd if ctx.log_err_fd is None else ctx.log_err_fd
+    follows = e.standard_output == "inherit" and inherited is not None
+    out = inherited if follows and inherited is not None else target(e.standard_output, ctx.log_fd, "StandardOutput")
+    captured = e.standard_output in (*CAPTURED, "inherit") and not follows
+    if e.standard_error == "inherit":
+        err = error_log if captured and error_log is not None else out
+    else:
+        err = target(e.standard_error, error_log, "StandardError")
+    if isinstance(out, int):
+        spec["stdout"] = out
+    elif out[0] != "/dev/null":
+        spec["stdout_path"], spec["stdout_mode"] = out
+    if isinstance(err, int):
+        if err != out:
+            spec["stderr"] = err
+    elif isinstance(out, int) or err[0] != out[0]:
+        spec["stderr_path"], spec["stderr_mode"] = err
+
+
+# ---- the rest ---------------------------------------------------------------------------------------------
+
+
+def _scheduling(unit: Unit, spec: SpawnSpec) -> None:
+    e = unit.exec
+    if e.nice is not None:
+        spec["nice"] = e.nice
+    if e.oom_score_adjust is not None:
+        spec["oom_score_adj"] = e.oom_score_adjust
+    if e.io_scheduling_class is not None or e.io_scheduling_priority is not None:
+        level = 4 if e.io_scheduling_priority is None else e.io_scheduling_priority
+        spec["ioprio"] = (e.io_scheduling_class or 2) << 13 | level
+    if e.cpu_scheduling_policy is not None or e.cpu_scheduling_reset_on_fork:
+        spec["sched"] = [e.cpu_scheduling_policy or 0, e.cpu_scheduling_priority, int(e.cpu_scheduling_reset_on_fork)]
+    if e.cpu_affinity:
+        spec["affinity"] = sorted(e.cpu_affinity)
+    if e.timer_slack_nsec is not None:
+        spec["timer_slack"] = e.timer_slack_nsec
+
+
+def _privileges(unit: Unit, cmd: Command, ctx: SpawnContext, spec: SpawnSpec) -> None:
+    """`+` keeps everything, `!` keeps the user; supplementary groups are set all the same (case exec-075)."""
+    e = unit.exec
+    if ctx.user.groups is not None:
+        spec["groups"] = list(ctx.user.groups)
+    if cmd.privilege == "+":
+        return
+    if cmd.privilege != "!":
+        if ctx.user.gid is not None:
+            spec["gid"] = ctx.user.gid
+        if ctx.user.uid is not None:
+            spec["uid"] = ctx.user.uid
+    if e.limits:
+        spec["limits"] = {name: [-1 if v is None else v for v in pair] for name, pair in e.limits.items()}
+    if e.no_new_privileges:
+        spec["no_new_privs"] = True
+    if e.capability_bounding_set is not None:
+        spec["cap_bound"] = sorted(e.capability_bounding_set)
+    if e.ambient_capabilities:
+        spec["cap_ambient"] = sorted(e.ambient_capabilities)
+    if e.secure_bits:
+        spec["secure_bits"] = e.secure_bits

@@ -25,8 +25,6 @@ class SpawnSpec(TypedDict, total=False):
     stdout_mode: str  # "file" (no truncation, offset 0) "append" "truncate"
     stderr_path: str
     stderr_mode: str
-    stderr_null: bool
-    optional: bool  # a missing program is success (prefix -)
     execfd: int  # close-on-exec write end: EOF tells the manager that exec is done
     listen: list[int]  # become fds 3..
     nonblock: bool  # O_NONBLOCK on the listen fds

@@ -85,8 +85,8 @@ class Record:
     status_errno: int = 0
     notify_access: str = ""  # override by NOTIFYACCESS=
     ready: bool = False
-    condition_result: bool = True
-    assert_result: bool = True
+    condition_result: bool = False
+    assert_result: bool = False
     last_failure: str = ""  # one sentence: why the unit failed, for start and status
     stamps: dict[str, float] = field(default_factory=dict)  # ActiveEnter ActiveExit InactiveEnter InactiveExit StateChange ExecMainStart ExecMainExit -> realtime
     n_accepted: int = 0

@@ -143,11 +143,12 @@ class Step:
             self.finish("start", "failed")
             return
         r.start_history = history
-        r.condition_result, r.assert_result = event.condition, event.assertion
-        if not event.assertion or not event.condition:
+        r.condition_result = event.condition
+        r.assert_result = event.condition and event.assertion  # asserts are looked at only when the conditions hold (cases cond-*)
+        if not r.assert_result:
             if r.sub == "auto-restart":
                 self.enter("dead")
-            self.finish("start", "done" if event.assertion else "assert")
+            self.finish("start", "assert" if event.condition else "done")
             return
         if not event.automatic:
             r.restart_attempt = 0

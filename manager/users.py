@@ -1,4 +1,4 @@
-"""User=, Group= and SupplementaryGroups= against the user database."""
+"""User=, Group= and SupplementaryGroups= looked up on this machine (systemd.exec(5))."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 
 from unitd.units.model import ExecContext
 
+USER, GROUP = 217, 216
+
 
 class UserError(Exception):
-    """A user or group that does not exist or cannot be taken. `exit_code` is 217 (USER) or 216 (GROUP)."""
+    """No such user or group, or not ours to become. `exit_code` is what the process would have ended with: 217 or 216."""
 
     def __init__(self, exit_code: int, message: str) -> None:
         super().__init__(message)
@@ -20,43 +22,63 @@ class UserError(Exception):
 
 @dataclass(frozen=True)
 class UserFacts:
-    """Who a process runs as; `uid` and `gid` None: as the manager does."""
+    """Who a command runs as. None: as the manager. `name`, `home` and `shell` are empty without User=."""
 
     uid: int | None = None
     gid: int | None = None
-    groups: tuple[int, ...] | None = None
+    groups: tuple[int, ...] | None = None  # None: leave as they are
     name: str = ""
     home: str = ""
     shell: str = ""
 
 
-def resolve_user(context: ExecContext) -> UserFacts:
-    """Numbers and home of User=, Group= and SupplementaryGroups=. Raises UserError."""
-    if not (context.user or context.group or context.supplementary_groups):
-        return UserFacts()
-    uid = gid = None
-    name = home = shell = ""
+def resolve_user(context: ExecContext, own_uid: int | None = None) -> UserFacts:
+    """Look up whom the unit runs as; `own_uid` is the manager's. Raises UserError."""
+    me = os.geteuid() if own_uid is None else own_uid
+    name, home, shell = "", "", ""
+    uid: int | None = None
+    gid: int | None = None
     if context.user:
-        try:
-            entry = pwd.getpwuid(int(context.user)) if context.user.isdigit() else pwd.getpwnam(context.user)
-            uid, gid, name, home, shell = entry.pw_uid, entry.pw_gid, entry.pw_name, entry.pw_dir, entry.pw_shell
-        except KeyError:
-            if not context.user.isdigit():
-                raise UserError(217, f"cannot run as User={context.user}, because there is no such user") from None
-            uid = int(context.user)
+        entry = _user(context.user)
+        uid, gid = entry.pw_uid, entry.pw_gid
+        name, home, shell = entry.pw_name, entry.pw_dir, entry.pw_shell
     if context.group:
         gid = _group(context.group)
-    if os.geteuid() != 0:
-        if uid not in (None, os.getuid()):
-            raise UserError(217, f"cannot run as User={context.user}, because unitd is not root")
-        return UserFacts(None, None, None, name, home, shell)
     extra = [_group(g) for g in context.supplementary_groups]
-    groups = tuple(sorted({*(os.getgrouplist(name, gid) if name and gid is not None else []), *extra}))
-    return UserFacts(uid, gid, groups if uid is not None or extra else None, name, home, shell)
+    if me != 0:
+        if uid not in (None, me):
+            raise UserError(USER, f"cannot run as {context.user}, because the manager is not root")
+        mine = {os.getegid(), *os.getgroups()}
+        if context.group and gid not in mine:
+            raise UserError(GROUP, f"cannot run with group {context.group}, because the manager is not root")
+        if not mine.issuperset(extra):
+            raise UserError(GROUP, "cannot set SupplementaryGroups=, because the manager is not root")
+        return UserFacts(None, None, None, name, home, shell)
+    groups: list[int] = []
+    if context.user and uid != 0:
+        groups += os.getgrouplist(name, gid if gid is not None else 0)
+    groups += [g for g in extra if g not in groups]
+    return UserFacts(uid, gid, tuple(groups), name, home, shell)
+
+
+def _user(text: str) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwnam(text)
+    except KeyError:
+        pass
+    if text.isdigit() and int(text) < 2**32 - 1:
+        try:
+            return pwd.getpwuid(int(text))
+        except KeyError:
+            # systemd takes a number that is in no database, with the group of the same number.
+            return pwd.struct_passwd((text, "x", int(text), int(text), "", "/", "/usr/sbin/nologin"))
+    raise UserError(USER, f"cannot run as {text}, because there is no such user")
 
 
 def _group(text: str) -> int:
     try:
-        return int(text) if text.isdigit() else grp.getgrnam(text).gr_gid
+        return grp.getgrnam(text).gr_gid
     except KeyError:
-        raise UserError(216, f"cannot use the group {text}, because there is no such group") from None
+        if text.isdigit() and int(text) < 2**32 - 1:
+            return int(text)
+    raise UserError(GROUP, f"cannot use group {text}, because there is no such group")

@@ -1,59 +1,143 @@
-"""Messages between manager and warden: one letter and a JSON body over SEQPACKET, descriptors by SCM_RIGHTS. Standard library only."""
+"""Messages between manager and warden: one letter and a JSON body in a SEQPACKET message, file descriptors by SCM_RIGHTS.
+
+Standard library only: the warden imports this without site-packages.
+"""
 
 from __future__ import annotations
 
 import array
+import errno
+import fcntl
 import json
+import os
 import socket
+from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
-HELLO, KIDS, EXIT, STORED, GO = "H", "K", "E", "T", "G"
-SPAWN, SPAWNED, ACK, CHILD_ERROR, STORE, DROP, QUIT = "S", "P", "A", "C", "O", "D", "Q"
-MAX_FDS = 250
-MAX_SPECS = 100
-MAX_BYTES = 180_000
+VERSION = 1
+
+# from the manager
+HELLO = "H"  # version
+SPAWN = "S"  # [spec...], fds
+ACK = "A"  # sequence number: this exit and all before it
+STORE = "T"  # [[name, count]...], fds; in both directions
+DROP = "D"  # name
+QUIT = "Q"  # exit code
+# from the warden
+KIDS = "K"  # [[pid, id]...], a pidfd each
+GO = "G"  # the snapshot is complete
+SPAWNED = "P"  # [[id, pid, errno, has_pidfd]...], pidfds
+EXIT = "X"  # [[seq, pid, id, wait status]...]
+CHILDERR = "C"  # [id, exit code, errno, step]
+
+MAX_FDS = 250  # the kernel's SCM_MAX_FD is 253
+MAX_ITEMS = 100
+_INLINE = 60_000  # longer bodies travel in a memfd: a message may not be longer than the send buffer
+_RECEIVE = 65_536
+_LATER = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS)
+_SO_SNDBUFFORCE = 32
 
 
-def encode(kind: str, body: Any) -> bytes:
-    """A message as bytes."""
-    return kind.encode() + json.dumps(body, separators=(",", ":")).encode("utf-8", "surrogateescape")
+class Channel:
+    """One end of the conversation: non-blocking, with an out-queue, so that a peer that does not read stops nobody."""
 
-
-def decode(data: bytes) -> tuple[str, Any]:
-    """(kind, body) of a message."""
-    return chr(data[0]), json.loads(data[1:])
-
-
-def send(sock: socket.socket, data: bytes, fds: list[int]) -> bool:
-    """Send one message without waiting; False if the socket is full. Raises OSError when the peer is gone."""
-    ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds).tobytes())] if fds else []
-    try:
-        sock.sendmsg([data], ancillary, socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def receive(sock: socket.socket) -> tuple[bytes, list[int]] | None:
-    """One message with its descriptors (close-on-exec), None if there is none yet, empty bytes at the end."""
-    try:
-        data, ancillary, _flags, _addr = sock.recvmsg(1 << 20, socket.CMSG_SPACE(253 * 4), socket.MSG_DONTWAIT | socket.MSG_CMSG_CLOEXEC)
-    except BlockingIOError:
-        return None
-    except ConnectionResetError:
-        return b"", []
-    fds = array.array("i")
-    for level, kind, payload in ancillary:
-        if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            fds.frombytes(payload[: len(payload) - len(payload) % fds.itemsize])
-    return data, list(fds)
-
-
-def widen(sock: socket.socket) -> None:
-    """Ask for large buffers; without the privilege the kernel gives what it may."""
-    for option in (32, socket.SO_SNDBUF):  # SO_SNDBUFFORCE has no name in the socket module
+    def __init__(self, sock: socket.socket) -> None:
+        """Takes the socket over."""
+        self.sock = sock
+        sock.setblocking(False)
+        sock.set_inheritable(False)
         try:
-            sock.setsockopt(socket.SOL_SOCKET, option, 4 << 20)
-            return
+            sock.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, 1 << 22)
         except OSError:
-            continue
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+        self._queue: deque[tuple[bytes, list[int]]] = deque()
+
+    @property
+    def pending(self) -> bool:
+        """Is there something that could not be sent yet?"""
+        return bool(self._queue)
+
+    def send(self, kind: str, body: object, fds: Sequence[int] = (), *, consume: bool = False) -> None:
+        """Send or queue a message. The caller keeps its fds unless `consume`. A peer that is gone is not an error here."""
+        data = json.dumps(body, separators=(",", ":")).encode()
+        own = list(fds) if consume else []
+        passed = list(fds)
+        if len(data) > _INLINE:
+            memfd = os.memfd_create("unitd-message", os.MFD_CLOEXEC)
+            view = memoryview(data)
+            while view:
+                view = view[os.write(memfd, view) :]
+            data = b""
+            passed.append(memfd)
+            own.append(memfd)
+            kind = kind + "*"
+        packet = kind.encode() + data
+        if not self._queue and self._send_now(packet, passed):
+            _close(own)
+        else:
+            self._queue.append((packet, [fd if fd in own else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in passed]))
+
+    def _send_now(self, packet: bytes, fds: list[int]) -> bool:
+        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
+        try:
+            self.sock.sendmsg([packet], ancillary, socket.MSG_NOSIGNAL)
+        except OSError as error:
+            if error.errno in _LATER:
+                return False
+            if error.errno not in (errno.EPIPE, errno.ECONNRESET, errno.ENOTCONN):
+                raise
+        return True
+
+    def flush(self) -> bool:
+        """Send what is queued. True when nothing is left."""
+        while self._queue:
+            packet, fds = self._queue[0]
+            if not self._send_now(packet, fds):
+                return False
+            self._queue.popleft()
+            _close(fds)
+        return True
+
+    def receive(self) -> tuple[str, Any, list[int]] | None:
+        """The next message as (kind, body, fds), or None when there is none yet. Raises EOFError when the peer is gone.
+
+        The fds are close-on-exec and the caller's to close. A body that is no JSON comes back as kind "".
+        """
+        try:
+            data, ancillary, _flags, _address = self.sock.recvmsg(_RECEIVE, socket.CMSG_SPACE(4 * 253), socket.MSG_CMSG_CLOEXEC)
+        except BlockingIOError:
+            return None
+        except ConnectionError:
+            raise EOFError from None
+        fds: list[int] = []
+        for level, kind, payload in ancillary:
+            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                numbers = array.array("i")
+                numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])
+                fds += numbers
+        if not data:
+            _close(fds)
+            raise EOFError
+        letter, text = data[:1].decode("latin-1"), data[1:]
+        try:
+            if text[:1] == b"*":
+                memfd = fds.pop()
+                with open(memfd, "rb") as file:
+                    file.seek(0)
+                    text = file.read()
+            return letter, json.loads(text), fds
+        except (ValueError, IndexError, OSError):
+            return "", None, fds
+
+    def close(self) -> None:
+        """Close the socket and forget the queue."""
+        for _packet, fds in self._queue:
+            _close(fds)
+        self._queue.clear()
+        self.sock.close()
+
+
+def _close(fds: Sequence[int]) -> None:
+    for fd in fds:
+        os.close(fd)

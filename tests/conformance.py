@@ -32,7 +32,6 @@ DEVIATIONS = {
     "exec-069": "stdout is a pipe to unitd's logger, not a socket to the journal",
     "exec-070": "stdout is a pipe to unitd's logger, not a socket to the journal",
     "drop-014": "a unit directory of one's own is not /run: masked, not masked-runtime",
-    "drop-024": "the message names file, line and reason instead of 'Bad message'",
     "type-010": "the message goes on with what happened and the last lines of output",
     "limit-005": "recorded before three programs had come up; unitctl takes longer than systemctl, so they had",
 }
