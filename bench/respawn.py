@@ -10,6 +10,8 @@ import time
 
 from common import bench
 
+from unitd.bus.client import Client
+
 SAMPLES = 50
 
 
@@ -18,7 +20,7 @@ def measure(count: int) -> list[float]:
     times = []
     with bench(count) as b:
         b.boot()
-        with b.manager.client() as client:
+        with Client(f"ipc://{b.manager.run}/bus") as client:
             for sample in range(SAMPLES):
                 number = sample * 7 % count
                 pid = int(client.show([f"svc{number}.service"])[0]["MainPID"])

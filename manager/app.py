@@ -48,7 +48,7 @@ class App:
         environ = dict(os.environ)
         self.paths = list(config.unit_path) or default_unit_paths(os.getuid(), environ)
         host = host_facts()
-        self.loader = Loader(self.paths, host)
+        self.loader = Loader(self.paths, host, config.defaults())
         self.store = StateStore(os.path.join(config.runtime_dir, "state.db"), procinfo.identity(os.getppid()))
         if self.store.problem:
             log.error("%s", self.store.problem)
@@ -106,7 +106,7 @@ class App:
     async def begin(self) -> None:
         """After GO: everything that was is taken over, the bus opens, a fresh manager starts what it is asked to."""
         self.bus.start()
-        if not self.adoption.continued:
+        if not self.adoption.continued and not self.stopping:
             self.first_start()
         log.info("ready (bus ipc://%s)", os.path.join(self.config.runtime_dir, "bus"))
         gc.collect()

@@ -74,7 +74,7 @@ def build(unit: Unit, cmd: Command, role: str, ctx: SpawnContext) -> tuple[Spawn
         "cwd": _cwd(unit, ctx),
         "ignore_sigpipe": e.ignore_sigpipe,
     }
-    if e.working_directory_optional:
+    if e.working_directory_optional or not e.working_directory:  # a home that is only the default may be missing
         spec["cwd_optional"] = True
     if "/" not in cmd.path:
         spec["search_path"] = list(e.exec_search_path) or DEFAULT_PATH.split(":")

@@ -35,7 +35,7 @@ def absent(reason: str) -> None:
 class Manager:
     """One unitd with directories of its own."""
 
-    def __init__(self, factory: pytest.TempPathFactory, environ: dict[str, str] | None = None) -> None:
+    def __init__(self, environ: dict[str, str] | None = None) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="ud"))  # short: it holds sockets
         self.units, self.run, self.log = self.base / "units", self.base / "run", self.base / "log"
         self.units.mkdir()
@@ -123,6 +123,12 @@ class Manager:
 
         with Client(f"ipc://{self.run}/bus") as client:
             return int(client.ping()["pid"])
+
+    def below(self) -> list[int]:
+        """The warden and all its children."""
+        assert self.process is not None
+        warden = self.process.pid
+        return [warden, *(int(p) for p in Path(f"/proc/{warden}/task/{warden}/children").read_text().split())]
 
     def stop(self) -> int:
         """SIGTERM, and how it ended."""

@@ -270,6 +270,8 @@ def test_without_root(manager: Manager) -> None:
     manager.boot()
     manager.environ["PYTHONPATH"] = str(ROOT)
     manager.ok("start", "u")
+    status = manager.ctl("status", "u").stdout
+    assert manager.pid("u") > 0, status + "".join(manager.messages)
     assert os.stat(f"/proc/{manager.pid('u')}").st_uid == 65534
     manager.ok("stop", "u")
 
