@@ -20,6 +20,15 @@ _CLONE_INTO_CGROUP = 0x200000000
 _ALL = signal.valid_signals()
 
 
+def default_libc_signals() -> None:
+    """Signals 32 and 33, which libc keeps for itself and Python cannot set: services shall not inherit that somebody ignored them."""
+    number = {"x86_64": 13, "aarch64": 134}.get(os.uname().machine)
+    if number is not None:
+        default = (ctypes.c_uint64 * 4)()
+        for which in (32, 33):
+            child.libc.syscall(number, which, ctypes.byref(default), None, ctypes.c_size_t(8))
+
+
 class _CloneArgs(ctypes.Structure):
     _fields_ = [
         (name, ctypes.c_uint64)

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 if __name__ == "__main__" and "--package-dir" in sys.argv[1:-1]:
     sys.path.insert(0, sys.argv[sys.argv.index("--package-dir") + 1])
 
-from unitd.manager import child, wire
+from unitd.manager import child, spawner, wire
 from unitd.manager.spawner import Spawner
 
 if TYPE_CHECKING:
@@ -380,6 +380,7 @@ def main(argv: Sequence[str]) -> int:
     if "--" not in arguments or not arguments[arguments.index("--") + 1 :]:
         _say("cannot start without a manager's command line after --")
         return 2
+    spawner.default_libc_signals()
     return Warden(arguments[arguments.index("--") + 1 :]).run()
 
 

@@ -7,6 +7,7 @@ import grp
 import os
 import platform
 import pwd
+import time
 from collections.abc import Iterator, Mapping, Sequence
 
 from unitd.units import names
@@ -86,6 +87,7 @@ class Loader:
         self.paths = [os.path.abspath(p) for p in paths]
         self.host = host or host_facts()
         self.defaults = defaults or Defaults()
+        self._links: dict[str, tuple[int, dict[str, str]]] = {}
 
     # -- finding
 
@@ -191,13 +193,25 @@ class Loader:
     def _aliases(self, name: str) -> list[str]:
         found = []
         for directory in self.paths:
-            try:
-                with os.scandir(directory) as entries:
-                    links = [entry for entry in entries if entry.is_symlink() and entry.name != name and names.is_valid_name(entry.name)]
-                found += [link.name for link in links if os.path.basename(os.readlink(link.path)) == name]
-            except OSError:
-                continue
+            found += [link for link, target in self._links_of(directory).items() if target == name and link != name]
         return sorted(found)
+
+    def _links_of(self, directory: str) -> dict[str, str]:
+        """Unit names that are links in a directory -> the name each points to; read again when the directory has changed."""
+        try:
+            changed = os.stat(directory).st_mtime_ns
+            kept = self._links.get(directory)
+            if kept is not None and kept[0] == changed:
+                return kept[1]
+            with os.scandir(directory) as entries:
+                links = [entry for entry in entries if entry.is_symlink() and names.is_valid_name(entry.name)]
+            found = {link.name: os.path.basename(os.readlink(link.path)) for link in links}
+            # Directory times tick in milliseconds: what was changed just now may change again unseen.
+            if time.time_ns() - changed > 100_000_000:
+                self._links[directory] = (changed, found)
+        except OSError:
+            return {}
+        return found
 
     def _read_into(self, path: str, assignments: list[Assignment], problems: list[Problem], mtimes: list[tuple[str, int]]) -> str:
         text, problem, mtime = read_text(path)
