@@ -44,6 +44,7 @@ class App:
         self.config, self.loop = config, loop
         self.stopping = False
         self.unacknowledged = 0
+        self.pid_file = os.environ.pop("UNITD_PIDFILE", "")
         self.done: asyncio.Future[int] = loop.create_future()
         environ = dict(os.environ)
         self.paths = list(config.unit_path) or default_unit_paths(os.getuid(), environ)
@@ -184,6 +185,8 @@ class App:
         self.bus.close()
         self.notify.close()
         self.store.close()
+        if self.pid_file and os.path.exists(self.pid_file):
+            os.unlink(self.pid_file)
         log.info("all units are stopped")
         self.link.quit(code)
         return code

@@ -108,6 +108,7 @@ def daemonize(pid_path: str | None, lock: int, log_dir: str) -> None:
     if path:
         with open(path, "w", encoding="ascii") as file:
             file.write(f"{os.getpid()}\n")
+        os.environ["UNITD_PIDFILE"] = path  # the manager removes it at the end
 
 
 def become_warden(config: Config, lock: int) -> None:
