@@ -387,4 +387,6 @@ def _exec(spec: SpawnSpec) -> NoReturn:
                 failure = e.errno or failure
         except ValueError:  # a NUL byte, an empty argv
             failure = 22
+    if failure == 2 and spec.get("optional"):
+        os._exit(0)
     raise SetupError(NO_FILE, "EXEC", failure)

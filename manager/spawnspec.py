@@ -16,6 +16,8 @@ from unitd.units.specifiers import HostFacts
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: StandardOutput= values that mean: unitd captures it.
 CAPTURED = ("journal", "syslog", "kmsg", "journal+console", "kmsg+console", "syslog+console")
+#: Soft limit of open files that services start with, the hard one is ours (systemd-system.conf(5), DefaultLimitNOFILE=).
+SOFT_NOFILE = 1024
 _VARIABLES = {
     "Runtime": "RUNTIME_DIRECTORY",
     "State": "STATE_DIRECTORY",
@@ -74,6 +76,8 @@ def build(unit: Unit, cmd: Command, role: str, ctx: SpawnContext) -> tuple[Spawn
         "cwd": _cwd(unit, ctx),
         "ignore_sigpipe": e.ignore_sigpipe,
     }
+    if cmd.ignore_failure:
+        spec["optional"] = True
     if e.working_directory_optional or not e.working_directory:  # a home that is only the default may be missing
         spec["cwd_optional"] = True
     if "/" not in cmd.path:
@@ -123,6 +127,8 @@ def environment(unit: Unit, ctx: SpawnContext, directories: Sequence[Sequence[ob
         env["LISTEN_PID"] = ""
         env["LISTEN_FDS"] = str(len(ctx.listen))
         env["LISTEN_FDNAMES"] = ":".join(name for name, _ in ctx.listen)
+    if unit.service.pid_file:
+        env["PIDFILE"] = unit.service.pid_file
     if ctx.main_pid > 0:
         env["MAINPID"] = str(ctx.main_pid)
     for name, value in (("SERVICE_RESULT", ctx.service_result), ("EXIT_CODE", ctx.exit_code), ("EXIT_STATUS", ctx.exit_status)):
@@ -272,8 +278,7 @@ def _privileges(unit: Unit, cmd: Command, ctx: SpawnContext, spec: SpawnSpec) ->
             spec["gid"] = ctx.user.gid
         if ctx.user.uid is not None:
             spec["uid"] = ctx.user.uid
-    if e.limits:
-        spec["limits"] = {name: [-1 if v is None else v for v in pair] for name, pair in e.limits.items()}
+    spec["limits"] = {"NOFILE": [SOFT_NOFILE, -1]} | {name: [-1 if v is None else v for v in pair] for name, pair in e.limits.items()}
     if e.no_new_privileges:
         spec["no_new_privs"] = True
     if e.capability_bounding_set is not None:

@@ -30,6 +30,7 @@ class SpawnSpec(TypedDict, total=False):
     nonblock: bool  # O_NONBLOCK on the listen fds
     cgroup: str  # directory in a cgroup2 tree to start in
     umask: int
+    optional: bool  # a missing program is success (prefix -)
     cwd: str
     cwd_optional: bool
     nice: int
