@@ -15,10 +15,9 @@ from typing import Any
 import msgspec
 
 from unitd.bus.server import BusServer
-from unitd.manager import procinfo
+from unitd.manager import commands, procinfo
 from unitd.manager.adoption import Adoption
 from unitd.manager.cgroup import CgroupTree
-from unitd.manager.commands import Commands
 from unitd.manager.config import Config
 from unitd.manager.engine import Engine
 from unitd.manager.executor import Executor
@@ -31,6 +30,7 @@ from unitd.manager.processes import Processes
 from unitd.manager.senders import Senders
 from unitd.manager.states import Empty, Exit, Exited
 from unitd.manager.store import StateStore
+from unitd.manager.verbs.base import Context
 from unitd.manager.views import Views
 from unitd.units.loader import Loader, default_unit_paths, host_facts
 
@@ -66,12 +66,12 @@ class App:
         self.executor.engine = self.engine
         self.notify = NotifySocket(notify_path, loop, Senders(self.engine, self.processes).received)
         self.views = Views(self.engine, self.loader, self.processes, self.output, self.paths)
-        self.commands = Commands(
+        self.context = Context(
             self.engine, self.executor, self.loader, self.views, self.output, self.paths, f"{os.getpid()}", self.reload_units, self.shutdown
         )
 
     async def handle(self, request: Any, peer: Any) -> Any:
-        return await self.commands.handle(request, peer)
+        return await commands.handle(self.context, request, peer)
 
     # -- one turn of the loop
 

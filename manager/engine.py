@@ -6,8 +6,9 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from unitd.manager import jobs, machine
+from unitd.manager import jobs
 from unitd.manager.jobs import Graph, Job, Refused
+from unitd.manager.machines import MACHINES, PASSIVE
 from unitd.manager.platform import Platform
 from unitd.manager.states import (
     ACTIVE_OF,
@@ -34,8 +35,6 @@ from unitd.manager.states import (
 from unitd.manager.transitions import DOWN
 from unitd.units.model import Unit
 
-#: Unit types that are only a name with dependencies: up at once, down at once.
-PASSIVE = ("target", "slice")
 #: Verbs that act on what is up already and leave the rest alone.
 UP_STATES = ("active", "activating", "reloading")
 
@@ -180,7 +179,7 @@ class Engine:
             raise Refused("no-such-unit", f"Unit {unit.name} not loaded.", 5)
         if verb in ("start", "restart"):
             jobs.check_loaded(unit, unit.name, "")
-            if unit.type not in ("service", *PASSIVE):
+            if unit.type not in MACHINES and unit.type not in PASSIVE:
                 raise Refused("unsupported", f"Unit {unit.name} cannot be started: unitd does not run .{unit.type} units yet.", 1)
         return verb
 
@@ -274,7 +273,7 @@ class Engine:
         if missing:
             self.finish(job, "dependency")
             return
-        if unit.type not in ("service", *PASSIVE):
+        if unit.type not in MACHINES and unit.type not in PASSIVE:
             self.finish(job, "unsupported")
             return
         condition, assertion = self.platform.check(unit)
@@ -327,7 +326,7 @@ class Engine:
         unit = self.graph.units.get(name)
         if unit is None:
             unit = self.unit(name)
-        record, effects = machine.step(self.record(name), unit, event, self.platform.now(), self.platform.jitter())
+        record, effects = MACHINES[unit.type](self.record(name), unit, event, self.platform.now(), self.platform.jitter())
         self.records[name] = record
         self.changed.add(name)
         self.platform.later()
@@ -359,6 +358,8 @@ class Engine:
                 self.automatic_restart(unit)
             case Log():
                 p.log(effect.level, effect.message)
+            case _:
+                p.perform(unit, record, effect)
 
     def finished(self, name: str, effect: Finished) -> None:
         """The machine says a start, stop or reload is over; a restart goes on with its second half."""

@@ -19,6 +19,7 @@ from unitd.manager.states import (
     ArmTimer,
     Cleanup,
     Deadline,
+    Effect,
     ExecDone,
     Exit,
     Exited,
@@ -67,6 +68,8 @@ class Executor:
         self._spawns: list[tuple[Any, list[int]]] = []
         self._close_after: list[int] = []
         self._pid_file_watch: dict[str, Callable[[], None]] = {}
+        #: Effects of one unit type only: class of the effect -> who carries it out. Filled by the parts that do.
+        self.performers: dict[type[Any], Callable[[Unit, Record, Any], None]] = {}
 
     # -- clock and talk
 
@@ -99,6 +102,9 @@ class Executor:
 
     def check(self, unit: Unit) -> tuple[bool, bool]:
         return conditions.hold(unit.unit.conditions), conditions.hold(unit.unit.asserts)
+
+    def perform(self, unit: Unit, record: Record, effect: Effect) -> None:
+        self.performers[type(effect)](unit, record, effect)
 
     # -- timers
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from unitd.manager.states import ArmTimer, Cleanup, ReadPidFile, Record, Signal, Spawn
+from unitd.manager.states import ArmTimer, Cleanup, Effect, ReadPidFile, Record, Signal, Spawn
 from unitd.units.model import Unit
 
 
@@ -46,6 +46,9 @@ class Platform(Protocol):
 
     def cleanup(self, unit: Unit, record: Record, effect: Cleanup) -> None:
         """Remove what the unit leaves behind."""
+
+    def perform(self, unit: Unit, record: Record, effect: Effect) -> None:
+        """Carry out an effect that is of one unit type only (making a socket, watching a path)."""
 
     def publish(self, topic: str, data: dict[str, Any]) -> None:
         """Tell subscribers."""

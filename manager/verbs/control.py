@@ -1,0 +1,70 @@
+"""Verbs on running units and on the manager itself that make no job."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal as signals
+
+import unitd
+from unitd.bus.messages import Reply, Request
+from unitd.manager.jobs import Refused
+from unitd.manager.states import Signal
+from unitd.manager.verbs.base import Context, verb
+from unitd.units.values import parse_signal
+
+
+@verb("kill")
+async def kill(c: Context, request: Request) -> Reply:
+    number = parse_signal(str(request.options.get("signal") or "TERM"))
+    whom = {"main": "main", "control": "control", "all": "all"}.get(str(request.options.get("kill_whom") or "all"))
+    if whom is None:
+        raise Refused("bad-argument", "--kill-whom= takes main, control or all.", 1)
+    code, errors = 0, []
+    for unit in c.expand(request.units):
+        record = c.engine.record(unit.name)
+        if unit.load_state == "not-found" and not c.engine.is_up(unit.name):
+            code = 1
+            errors.append(f"Failed to kill unit {unit.name}: Unit {unit.name} not loaded.")
+            continue
+        c.executor.signal(unit, record, Signal(whom, number))
+    return Reply(id=request.id, ok=not code, exit_code=code, err="".join(e + "\n" for e in errors))
+
+
+@verb("reset-failed")
+async def reset_failed(c: Context, request: Request) -> Reply:
+    if not request.units:
+        for name in list(c.engine.records):
+            c.engine.reset_failed(name)
+        return Reply(id=request.id, ok=True)
+    errors = []
+    for unit in c.expand(request.units):
+        if unit.load_state == "not-found" and c.engine.record(unit.name).sub == "dead":
+            errors.append(f"Failed to reset failed state of unit {unit.name}: Unit {unit.name} not loaded.")
+        else:
+            c.engine.reset_failed(unit.name)
+    return Reply(id=request.id, ok=not errors, exit_code=1 if errors else 0, err="".join(e + "\n" for e in errors))
+
+
+@verb("ping")
+async def ping(c: Context, request: Request) -> Reply:
+    return Reply(id=request.id, ok=True, out="pong\n", data={"instance": c.instance, "pid": os.getpid()})
+
+
+@verb("version")
+async def version(c: Context, request: Request) -> Reply:
+    return Reply(id=request.id, ok=True, out=f"unitd {unitd.__version__}\n", data={"version": unitd.__version__})
+
+
+@verb("exit")
+async def exit(c: Context, request: Request) -> Reply:
+    asyncio.get_running_loop().call_soon(c.shutdown)
+    return Reply(id=request.id, ok=True)
+
+
+@verb("daemon-reexec")
+async def daemon_reexec(c: Context, request: Request) -> Reply:
+    """End this manager; the warden starts the program on disk, which takes over where this one stopped."""
+    loop = asyncio.get_running_loop()
+    loop.call_later(0.05, os.kill, os.getpid(), signals.SIGKILL)
+    return Reply(id=request.id, ok=True)
