@@ -16,6 +16,7 @@ UNITD_UPDATE=1 writes `expected` anew: read the difference before you keep it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -23,6 +24,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -113,12 +116,11 @@ class Scenario:
                 before, now = self.remembered[args[0], args[1]], manager.show(args[0], args[1])
                 return 0, "same\n" if before == now else "changed\n"
             case "processes":
-                found = []
-                for process in manager.services():
-                    try:
-                        found.append(" ".join(process.cmdline()) + "\n")
-                    except psutil.Error:
-                        continue
+                found = self.command_lines()
+                end = time.monotonic() + TIMEOUT
+                while len(set(found)) < len(found) and time.monotonic() < end:  # a child between fork and exec looks like its parent
+                    threading.Event().wait(0.02)
+                    found = self.command_lines()
                 return 0, "".join(sorted(found)) or "none\n"
             case "kill-manager":
                 manager.kill_manager()
@@ -131,6 +133,14 @@ class Scenario:
             case _:
                 raise ValueError(f"unknown command {word!r}")
         return 0, ""
+
+    def command_lines(self) -> list[str]:
+        """Command lines of what runs for the units, each with its newline."""
+        found = []
+        for process in self.manager.services():
+            with contextlib.suppress(psutil.Error):
+                found.append(" ".join(process.cmdline()) + "\n")
+        return found
 
     def process(self, argv: list[str]) -> tuple[int, str]:
         """Run a program beside unitd."""
