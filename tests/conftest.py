@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.harness import Manager
+
+# A slow machine is no failure. CI tries the same examples each time; new ones are looked for on developers' machines.
+settings.register_profile("unitd", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=os.environ.get("UNITD_TEST_REQUIRE") == "all")
+settings.load_profile("unitd")
 
 
 @pytest.fixture
