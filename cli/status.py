@@ -7,7 +7,7 @@ from typing import Any
 
 from unitd.bus.timetext import ago, stamp
 from unitd.cli.render import Painter, bytes_text, dot_of, duration
-from unitd.units.tables import EXIT_NAMES
+from unitd.units.numbers import EXIT_NAMES
 from unitd.units.values import signal_name
 
 _WIDTH = 11

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from unitd.bus.timetext import stamp
 from unitd.manager.states import Record
-from unitd.units import tables
 from unitd.units.errors import ValueProblem
 from unitd.units.model import Command, ExitStatusSet, Unit
+from unitd.units.numbers import CAPABILITIES
 from unitd.units.values import (
     format_seconds,
     format_timespan,
@@ -385,7 +385,7 @@ def _cpus(cpus: frozenset[int]) -> str:
 
 
 def _capabilities(numbers: Iterable[int]) -> str:
-    return " ".join(f"cap_{tables.CAPABILITIES[n].lower()}" for n in sorted(numbers) if n < len(tables.CAPABILITIES))
+    return " ".join(f"cap_{CAPABILITIES[n].lower()}" for n in sorted(numbers) if n < len(CAPABILITIES))
 
 
 def _setting(unit: Unit, name: str, read: Callable[[str], T]) -> T | None:

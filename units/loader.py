@@ -166,7 +166,7 @@ class Loader:
         for drop_in in drop_ins:
             if os.path.realpath(drop_in) != "/dev/null" and self._read_into(drop_in, assignments, problems, mtimes) == "error":
                 state = "error"
-        unit, more = build(name, assignments, path or "", self.host, self.defaults)
+        unit, more = build(name, assignments, path or "", self.host, self.defaults, whole=state == "loaded")
         dependencies = dict(unit.unit.dependencies.items())
         for kind, directory in (("Wants", ".wants"), ("Requires", ".requires"), ("Upholds", ".upholds")):
             linked = self._linked(name, directory)

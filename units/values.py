@@ -8,11 +8,11 @@ from __future__ import annotations
 import math
 import re
 
-from unitd.units import tables
+from unitd.units import numbers
 from unitd.units.errors import ValueProblem
 
 USEC_INFINITY = 2**64 - 1
-CAPABILITIES = tables.CAPABILITIES
+CAPABILITIES = numbers.CAPABILITIES
 _BLANK = " \t\n\r"
 _SECOND = 1_000_000
 # Longest spelling first: the first that matches wins.
@@ -236,14 +236,14 @@ def parse_mode(text: str) -> int:
 def parse_signal(text: str) -> int:
     """A signal by name (with or without SIG, any case), number, RTMIN+n or RTMAX-n."""
     word = text.upper().removeprefix("SIG")
-    if word in tables.SIGNALS:
-        return tables.SIGNALS[word]
+    if word in numbers.SIGNALS:
+        return numbers.SIGNALS[word]
     real = re.fullmatch(r"(RTMIN|RTMAX)(?:([+-])([0-9]{1,2}))?", word)
     number = -1
     if real:
         offset = int(real[3] or 0) * (-1 if real[2] == "-" else 1)
-        number = (tables.RTMIN if real[1] == "RTMIN" else tables.RTMAX) + offset
-        if not tables.RTMIN <= number <= tables.RTMAX:
+        number = (numbers.RTMIN if real[1] == "RTMIN" else numbers.RTMAX) + offset
+        if not numbers.RTMIN <= number <= numbers.RTMAX:
             number = -1
     elif word.isascii() and word.isdigit() and len(word) < 4:
         number = int(word)
@@ -254,17 +254,17 @@ def parse_signal(text: str) -> int:
 
 def signal_name(number: int) -> str:
     """The name without SIG, as systemd prints it: "TERM", "RTMIN+2"; the number itself for an unknown one."""
-    if number in tables.SIGNAL_NAMES:
-        return tables.SIGNAL_NAMES[number]
-    if tables.RTMIN <= number <= tables.RTMAX:
-        return "RTMIN" if number == tables.RTMIN else f"RTMIN+{number - tables.RTMIN}"
+    if number in numbers.SIGNAL_NAMES:
+        return numbers.SIGNAL_NAMES[number]
+    if numbers.RTMIN <= number <= numbers.RTMAX:
+        return "RTMIN" if number == numbers.RTMIN else f"RTMIN+{number - numbers.RTMIN}"
     return str(number)
 
 
 def parse_exit_code(text: str) -> int:
     """An exit status: 0..255 or a name without EXIT_ ("TEMPFAIL")."""
-    if text in tables.EXIT_STATUS:
-        return tables.EXIT_STATUS[text]
+    if text in numbers.EXIT_STATUS:
+        return numbers.EXIT_STATUS[text]
     if text.isascii() and text.isdigit() and len(text) < 4 and int(text) < 256:
         return int(text)
     raise ValueProblem(f"cannot read {text!r} as an exit status", "write a number from 0 to 255 or a name such as TEMPFAIL")
@@ -316,8 +316,8 @@ def _limit_value(text: str, kind: str) -> int | None:
 def parse_capability(word: str) -> int:
     """The number of CAP_…, any case, or a bare number."""
     name = word.upper().removeprefix("CAP_")
-    if name in tables.CAPABILITIES:
-        return tables.CAPABILITIES.index(name)
+    if name in numbers.CAPABILITIES:
+        return numbers.CAPABILITIES.index(name)
     if word.isascii() and word.isdigit() and len(word) < 3 and int(word) < 64:
         return int(word)
     raise ValueProblem(f"unknown capability {word!r}", "write a name such as CAP_NET_BIND_SERVICE")

@@ -134,3 +134,11 @@ def test_limits(name: str, text: str, want: object) -> None:
 def test_the_reference_names_every_directive() -> None:
     page = markdown()
     assert all(f"| {key}= |" in page for _, key in DIRECTIVES)
+
+
+@pytest.mark.parametrize("text", [b"\xff\xfe", b"a\0b", b"[Service\nExecStart=/bin/true\n"])
+def test_a_file_that_cannot_be_read_has_one_problem(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "a.service").write_bytes(text)
+    unit = Loader([str(tmp_path)]).load("a.service")
+    assert unit.load_state == "error"
+    assert len([p for p in unit.problems if p.severity == "error"]) == 1

@@ -1,0 +1,151 @@
+"""Readers of what a process is given before it runs (systemd.exec(5))."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+from unitd.units import execline, values
+from unitd.units.builder import Builder, Fatal, Reader
+from unitd.units.directives import Directive
+from unitd.units.errors import ValueProblem
+from unitd.units.model import ExecDirectory
+
+STDOUT = ("inherit", "null", "tty", "journal", "kmsg", "journal+console", "kmsg+console", "syslog", "syslog+console", "socket")
+STDIN = ("null", "tty", "tty-force", "tty-fail", "data", "socket")
+
+
+def _environment(b: Builder, d: Directive, value: str, _: str) -> None:
+    if value == "":
+        b.put(d.field, ())
+        return
+    for word, _special in execline.split_words(value):
+        key, equals, text = b.soft(word).partition("=")
+        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+            b.warn(f"Environment=: {word!r} is no assignment and is ignored", "write NAME=value, quoted as a whole if it has blanks")
+        else:
+            b.append(d.field, (key, text))
+
+
+def _env_file(b: Builder, d: Directive, value: str, _: str) -> None:
+    if value == "":
+        b.put(d.field, ())
+        return
+    optional = value.startswith("-")
+    path = b.soft(value[1:] if optional else value)
+    if not path.startswith("/"):
+        raise ValueProblem(f"cannot read {path!r}, because the path is not absolute", "write an absolute path")
+    b.append(d.field, (path, optional))
+
+
+def _workdir(b: Builder, d: Directive, value: str, _: str) -> None:
+    optional = value.startswith("-")
+    path = b.expanded(value[1:] if optional else value)
+    if path and path != "~" and not path.startswith("/"):
+        raise Fatal(f"cannot use {path!r}, because it is not absolute", "write an absolute path or ~")
+    b.put("exec.working_directory", path)
+    b.put("exec.working_directory_optional", optional)
+
+
+def _stdio(allowed: tuple[str, ...], prefixes: tuple[str, ...]) -> Reader:
+    def reader(b: Builder, d: Directive, value: str, _: str) -> None:
+        text = b.soft(value)
+        kind, colon, rest = text.partition(":")
+        if text == "":
+            b.reset(d.field)
+        elif colon and kind in prefixes and (kind == "fd" or rest.startswith("/")):
+            b.put(d.field, text)
+        elif text == "fd":
+            b.put(d.field, "fd:" + {"standard_input": "stdin", "standard_output": "stdout"}.get(d.field.rpartition(".")[2], "stderr"))
+        elif text in allowed:
+            b.put(d.field, text.replace("syslog", "journal"))
+        else:
+            raise ValueProblem(f"cannot take {text!r}", "one of " + ", ".join((*allowed, *(p + ":..." for p in prefixes))))
+
+    return reader
+
+
+def _input_text(b: Builder, d: Directive, value: str, _: str) -> None:
+    words = execline.split_words('"' + value.replace('"', '\\"') + '"', relaxed=True)
+    b.put(d.field, b.fields.get(d.field, b"") + ("".join(w for w, _s in words)).encode("utf-8", "surrogateescape") + b"\n" if value else b"")
+    if value:
+        b.fields.setdefault("exec.standard_input", "data")
+
+
+def _input_data(b: Builder, d: Directive, value: str, _: str) -> None:
+    try:
+        b.put(d.field, b.fields.get(d.field, b"") + base64.b64decode(value, validate=False) if value else b"")
+    except ValueError as error:
+        raise ValueProblem(f"cannot read base64: {error}") from None
+    if value:
+        b.fields.setdefault("exec.standard_input", "data")
+
+
+def _directories(b: Builder, d: Directive, value: str, _: str) -> None:
+    old: ExecDirectory = b.fields.get(d.field, ExecDirectory())
+    if value == "":
+        b.put(d.field, ExecDirectory((), old.mode))
+        return
+    found = list(old.names)
+    for word, _special in execline.split_words(value):
+        name = b.soft(word).partition(":")[0]
+        if name.startswith("/") or ".." in name.split("/"):
+            b.warn(f"{d.name}=: cannot make {name!r}, because it is not a plain relative path; it is ignored", "write a name such as myapp")
+            continue
+        if name not in found:
+            found.append(name)
+    b.put(d.field, ExecDirectory(tuple(found), old.mode))
+
+
+def _dir_mode(b: Builder, d: Directive, value: str, _: str) -> None:
+    old: ExecDirectory = b.fields.get(d.field, ExecDirectory())
+    b.put(d.field, ExecDirectory(old.names, values.parse_mode(value) if value else 0o755))
+
+
+def _limit(b: Builder, d: Directive, value: str, _: str) -> None:
+    if value == "":
+        b.reset(d.field)
+    else:
+        b.put(d.field, values.parse_limit(d.name.removeprefix("Limit"), value))
+
+
+def _capabilities(b: Builder, d: Directive, value: str, _: str) -> None:
+    every = frozenset(range(len(values.CAPABILITIES)))
+    old: frozenset[int] | None = b.fields.get(d.field)
+    if value in ("", "~"):
+        b.put(d.field, frozenset() if value == "" else every)
+        return
+    invert = value.startswith("~")
+    found = set[int]()
+    for word in value.lstrip("~").split():
+        try:
+            found.add(values.parse_capability(word))
+        except ValueProblem as error:
+            b.warn(f"{d.name}=: {error}; it is ignored", error.hint)
+    if invert:
+        b.put(d.field, (every if old is None else old) - found)
+    else:
+        b.put(d.field, frozenset(found) | (old or frozenset()))
+
+
+def _cpu_set(b: Builder, d: Directive, value: str, _: str) -> None:
+    if value == "":
+        b.reset(d.field)
+    else:
+        b.put(d.field, b.fields.get(d.field, frozenset()) | values.parse_cpu_set(value))
+
+
+READERS: dict[str, Reader] = {
+    "environment": _environment,
+    "envfile": _env_file,
+    "workdir": _workdir,
+    "stdout": _stdio(STDOUT, ("file", "append", "truncate", "fd")),
+    "stdin": _stdio(STDIN, ("file", "fd")),
+    "inputtext": _input_text,
+    "inputdata": _input_data,
+    "directories": _directories,
+    "dirmode": _dir_mode,
+    "limit": _limit,
+    "capabilities": _capabilities,
+    "cpuset": _cpu_set,
+}

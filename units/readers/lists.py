@@ -1,0 +1,113 @@
+"""Readers of values that add up over several assignments; an empty one starts again."""
+
+from __future__ import annotations
+
+import re
+
+from unitd.units import execline, names, values
+from unitd.units.builder import Builder, Fatal, Reader
+from unitd.units.directives import Directive
+from unitd.units.errors import ValueProblem
+from unitd.units.model import Condition, ExitStatusSet
+
+
+def _command(b: Builder, d: Directive, value: str, _: str) -> None:
+    if value == "":
+        b.put(d.field, ())
+        return
+    try:
+        b.append(d.field, *execline.parse_command_line(value, b.expanded))
+    except Fatal:
+        raise
+    except ValueProblem as error:
+        if value.lstrip("@:+!").startswith("-"):
+            raise ValueProblem(str(error), error.hint) from None
+        raise Fatal(str(error), error.hint) from None
+
+
+def _exits(b: Builder, d: Directive, value: str, _: str) -> None:
+    if value == "":
+        b.reset(d.field)
+        return
+    old: ExitStatusSet = b.fields.get(d.field, ExitStatusSet())
+    codes, signals = set(old.codes), set(old.signals)
+    for word in value.split():
+        try:
+            codes.add(values.parse_exit_code(word))
+        except ValueProblem:
+            try:
+                signals.add(values.parse_signal(word))
+            except ValueProblem:
+                b.warn(f"{d.name}=: cannot read {word!r} as an exit status or signal; it is ignored", "write 0-255, a name such as TEMPFAIL, or a signal")
+    b.put(d.field, ExitStatusSet(frozenset(codes), frozenset(signals)))
+
+
+def _deps(b: Builder, d: Directive, value: str, _: str) -> None:
+    have = b.deps.setdefault(d.name, [])
+    for word, _special in execline.split_words(value):
+        name = names.with_suffix(b.soft(word))
+        if not names.is_valid_name(name):
+            b.warn(f"{d.name}=: cannot take {word!r}, because it is no unit name; it is ignored", "unit names end in .service, .target, ...")
+            continue
+        if names.split(name)[1] == "":  # a bare template takes our own instance, or our prefix (systemd.unit(5))
+            prefix, instance, _suffix = names.split(b.name)
+            name = names.instance_name(name, instance or prefix)
+        if name not in have and not (name == b.name and d.name in ("After", "Before")):
+            have.append(name)
+
+
+def _condition(b: Builder, d: Directive, value: str, _: str) -> None:
+    if value == "":
+        b.put(d.field, ())
+        return
+    trigger = value.startswith("|")
+    rest = value[1:].lstrip() if trigger else value
+    negate = rest.startswith("!")
+    argument = b.soft(rest[1:].lstrip() if negate else rest)
+    kind = d.name.removeprefix("Condition").removeprefix("Assert")
+    if kind.startswith(("Path", "File", "Directory")) and not argument.startswith("/"):
+        raise ValueProblem(f"cannot test {argument!r}, because the path is not absolute", "write an absolute path")
+    b.append(d.field, Condition(kind, argument, trigger, negate))
+
+
+def _words(b: Builder, d: Directive, value: str, _: str) -> None:
+    if value == "":
+        b.put(d.field, ())
+    else:
+        b.append(d.field, *(b.soft(w) for w, _s in execline.split_words(value)))
+
+
+def _names(b: Builder, d: Directive, value: str, _: str) -> None:
+    if value == "":
+        b.put(d.field, ())
+    else:
+        b.append(d.field, *(names.with_suffix(b.soft(w)) for w, _s in execline.split_words(value)))
+
+
+def _paths(b: Builder, d: Directive, value: str, _: str) -> None:
+    _words(b, d, value, "")
+
+
+def _documentation(b: Builder, d: Directive, value: str, _: str) -> None:
+    if value == "":
+        b.put(d.field, ())
+        return
+    for word in value.split():
+        if re.match(r"(https?://|file:/|info:|man:)\S+", b.soft(word)):
+            b.append(d.field, b.soft(word))
+        else:
+            b.warn(f"Documentation=: {word!r} is no URI and is ignored", "write https://..., file:/..., info:... or man:...")
+
+
+READERS: dict[str, Reader] = {
+    "command": _command,
+    "exits": _exits,
+    "deps": _deps,
+    "condition": _condition,
+    "words": _words,
+    "quotedwords": _words,
+    "names": _names,
+    "paths": _paths,
+    "documentation": _documentation,
+    "colonpaths": lambda b, d, v, _: b.put(d.field, tuple(p for p in b.soft(v).split(":") if p)),
+}
