@@ -10,13 +10,17 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from unitd.bus import endpoint as endpoints
-from unitd.bus.messages import BadMessage, Reply, Request, decode_event, decode_reply, encode
+from unitd.bus.connecting import GRACE, PATIENCE, BusError, CallFailed, Unreachable, connect, misunderstood, why
+from unitd.bus.messages import BadMessage, Reply, Request, decode_reply, encode
+from unitd.bus.subscription import Events, RawEvent, Subscription
 from unitd.bus.zmtp import Connection
+
+__all__ = ["BusError", "CallFailed", "Client", "Events", "RawEvent", "Snapshot", "Subscription", "Unreachable"]
 
 #: Verbs that wait for jobs, so without a limit of time.
 JOB_VERBS = frozenset({"start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart", "isolate"})
@@ -24,41 +28,18 @@ JOB_VERBS = frozenset({"start", "stop", "restart", "try-restart", "reload", "rel
 ONCE_VERBS = frozenset({"kill", "exit", "daemon-reexec", "cancel"})
 HEARTBEAT = 2.0
 SILENCE = 30.0
-GRACE = 1.0
-PATIENCE = 15.0
 RESENDS = 20
 MAX_REQUEST = 256 * 1024
 
 
-class BusError(Exception):
-    """The bus does not work; `hint` says what to do."""
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message)
-        self.hint = hint
-
-
-class Unreachable(BusError):
-    """No manager answers at the endpoint."""
-
-
-class CallFailed(BusError):
-    """The manager answered with an error; `reply` is its answer."""
-
-    def __init__(self, reply: Reply) -> None:
-        error = reply.error
-        super().__init__(error.message if error else reply.err.strip() or f"it ended with {reply.exit_code}", error.hint if error else "")
-        self.reply = reply
-
-
 @dataclass(frozen=True)
-class Event:
-    """One event. `gap`: events of this topic before it were lost. After a reconnect comes one with the topic "bus.reconnected"."""
+class Snapshot:
+    """All units as they are at `position` in the manager's events: rows as `messages` has them. `time` is CLOCK_REALTIME."""
 
-    topic: str
-    seq: int
-    data: dict[str, Any]
-    gap: bool = False
+    instance: str
+    position: int
+    time: float
+    units: list[dict[str, Any]]
 
 
 class Client:
@@ -113,7 +94,7 @@ class Client:
                 resends += 1
                 if verb in ONCE_VERBS or resends > RESENDS:
                     raise Unreachable(
-                        f"unitd at {self.endpoint} went away during {verb}: {_reason(error)}", "whether it took effect is unknown"
+                        f"unitd at {self.endpoint} went away during {verb}: {why(error)}", "whether it took effect is unknown"
                     ) from None
                 patience = PATIENCE
                 time.sleep(0.02 * resends)
@@ -131,9 +112,7 @@ class Client:
                     reply = decode_reply(message[-1])
                 except BadMessage as error:
                     self.close()
-                    raise BusError(
-                        f"cannot understand unitd at {self.endpoint}: {error}", "are unitd and unitctl of the same version?"
-                    ) from None
+                    raise misunderstood(self.endpoint, error) from None
                 if reply.id in (request.id, ""):
                     return reply
                 continue
@@ -148,7 +127,7 @@ class Client:
     def _connected(self, patience: float) -> Connection:
         """The connection. A socket that refuses may be between two managers: that is waited for, for `patience` seconds."""
         if self._connection is None:
-            self._connection = _connect(self._path, "DEALER", self.endpoint, patience)
+            self._connection = connect(self._path, "DEALER", self.endpoint, patience)
         return self._connection
 
     def check(self, verb: str, units: Sequence[str] = (), **options: Any) -> Reply:
@@ -216,88 +195,15 @@ class Client:
         """The manager's {instance, pid}."""
         return dict(self.check("ping").data or {})
 
-    def events(self, topics: Sequence[str] = ("",)) -> Events:
-        """Subscribe to topics that begin with any of `topics`. Raises Unreachable."""
-        return Events(self.endpoint, topics)
+    def snapshot(self) -> Snapshot:
+        """All units at once, and the position in the stream of events that this belongs to."""
+        data = dict(self.check("snapshot").data or {})
+        return Snapshot(str(data.get("instance", "")), int(data.get("position", 0)), float(data.get("time", 0.0)), list(data.get("units", [])))
 
+    def events(self, patterns: Sequence[str] = ("",)) -> Events:
+        """Subscribe to typed events (`unitd.bus.events`) by topic: a beginning ("unit."), or a glob ("unit.web*"). Raises Unreachable."""
+        return Events(self.endpoint, patterns)
 
-class Events:
-    """A subscription: iterate, or call `next_event`. Connects again by itself when the manager was replaced."""
-
-    def __init__(self, endpoint: str, topics: Sequence[str]) -> None:
-        self._endpoint, self._topics = endpoint, [t.encode() for t in topics]
-        self._path = endpoints.events_path(endpoint)
-        self._seen: dict[str, int] = {}
-        self._connection = self._subscribe(GRACE)
-
-    def _subscribe(self, patience: float) -> Connection:
-        connection = _connect(self._path, "SUB", self._endpoint, patience)
-        for topic in self._topics:
-            connection.send(b"\x01" + topic)
-        return connection
-
-    def next_event(self, timeout: float | None = None) -> Event | None:
-        """The next event, None when none came in time. Raises Unreachable when the manager is gone and stays away."""
-        try:
-            message = self._connection.receive(timeout)
-        except OSError:
-            self._connection.close()
-            self._connection = self._subscribe(PATIENCE)
-            self._seen.clear()
-            return Event("bus.reconnected", 0, {}, True)
-        if message is None or len(message) != 2:
-            return None
-        try:
-            body = decode_event(message[1])
-        except BadMessage as error:
-            raise BusError(f"cannot understand unitd at {self._endpoint}: {error}", "are both sides of the same version?") from None
-        topic = message[0].decode("utf-8", "replace")
-        last = self._seen.get(topic)
-        self._seen[topic] = body.seq
-        return Event(topic, body.seq, body.data, last is not None and body.seq != last + 1)
-
-    def __iter__(self) -> Iterator[Event]:
-        while True:
-            event = self.next_event()
-            if event is not None:
-                yield event
-
-    def close(self) -> None:
-        """End the subscription."""
-        self._connection.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def _connect(path: str, kind: str, endpoint: str, patience: float) -> Connection:
-    end = time.monotonic() + patience
-    reason: OSError
-    while True:
-        try:
-            return Connection(path, kind)
-        except FileNotFoundError as error:
-            # a manager that died leaves its socket; without one none has run, unless it ran just now
-            final, reason = patience <= GRACE, error
-        except ConnectionError as error:
-            final, reason = False, error
-        except OSError as error:
-            final, reason = True, error
-        if final or time.monotonic() > end:
-            raise Unreachable(f"cannot reach unitd at {endpoint}: {_reason(reason)}", _hint(reason, path)) from None
-        time.sleep(0.02)
-
-
-def _reason(error: OSError) -> str:
-    return error.strerror or str(error) or type(error).__name__
-
-
-def _hint(error: OSError, path: str) -> str:
-    if isinstance(error, PermissionError):
-        return "only root and unitd's own user may use the bus"
-    if isinstance(error, TimeoutError):
-        return "is unitd stopped, or overloaded?"
-    return "is unitd running? start it with 'unitd', or name its bus with --bus or $UNITD_BUS"
+    def subscribe(self, topics: Sequence[str] = ("",)) -> Subscription:
+        """Subscribe to events as they are on the wire, of topics that begin with any of `topics`. Raises Unreachable."""
+        return Subscription(self.endpoint, topics)

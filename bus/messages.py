@@ -13,9 +13,13 @@ Reply data by verb (a verb not listed has none); rows are JSON objects:
 - list-jobs: rows {job, unit, type, state}; list-dependencies: rows {unit, depth, active}
 - cat: rows {path, text}; edit: rows {unit, path, fragment}; logs: rows {unit, dir}; enable disable mask unmask: rows {kind, path, target}
 - ping: {instance, pid}; version: {version}
+- snapshot: {instance, position, time, units: rows {unit, load, active, sub, description, job, result, since, active_enter, main_pid,
+  restarts, restart: {at, delay, attempt, reason} or null, status_text, last_failure, targets: [str], template, stats: a StatsSample or null}}
 
-Event topics: `unit.NAME`, `job.NAME`, `log.NAME`, `manager.WHAT`; two frames, topic and {seq, data}. `seq` counts
-per topic from 1: a gap means lost events.
+Events: two frames, topic and {seq, position, previous, data}; `unitd.bus.events` has the topics and what `data` is. `seq` counts per topic
+from 1; `position` counts all events of a manager and `previous` is the position of the topic's event before: a subscriber that has not
+had that one, and subscribed before it, lost it. A subscription to `sync.ANYTHING` is answered by one event on that topic with
+{instance} and the position: everything that the same connection subscribed to before is in force then.
 """
 
 from __future__ import annotations
@@ -62,6 +66,8 @@ class EventBody(msgspec.Struct):
 
     seq: int
     data: dict[str, Any] = {}
+    position: int = 0
+    previous: int = 0
 
 
 class BadMessage(ValueError):

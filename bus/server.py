@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import re
+import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,9 @@ log = logging.getLogger(__name__)
 BUDGET = 64
 MAX_PENDING = 4096
 MAX_MESSAGE = 256 * 1024
+#: Events that one subscriber may lag behind: a burst of a thousand units fits, and costs a stuck one a megabyte.
+MAX_EVENTS = 2000
+SYNC = b"sync."
 _PEER = re.compile(r"localhost:(\d+):(\d+):(\d+)")
 
 
@@ -56,7 +60,10 @@ class BusServer:
         self._router: zmq.Socket[bytes] | None = None
         self._events: zmq.Socket[bytes] | None = None
         self._tasks: dict[asyncio.Task[None], tuple[list[bytes], str]] = {}
-        self._sequence: dict[str, int] = {}
+        self._sequence: dict[str, tuple[int, int]] = {}  # topic -> seq and position of its last event
+        self.position = 0
+        self.instance = uuid.uuid4().hex[:16]
+        self.on_subscriptions: Callable[[], None] = lambda: None
         self._subscriptions: set[bytes] = set()
         self._drain_due = False
 
@@ -77,7 +84,7 @@ class BusServer:
     def _bind(self, kind: int, path: str) -> zmq.Socket[bytes]:
         sock = self._context.socket(kind)
         sock.set(zmq.LINGER, 0)
-        sock.set(zmq.SNDHWM, 100)
+        sock.set(zmq.SNDHWM, MAX_EVENTS if kind == zmq.XPUB else 100)
         sock.set(zmq.MAXMSGSIZE, MAX_MESSAGE)
         sock.set(zmq.BACKLOG, 1024)
         sock.set(zmq.HANDSHAKE_IVL, 2000)
@@ -181,10 +188,14 @@ class BusServer:
             except zmq.ZMQError as error:
                 log.error("cannot read subscriptions: %s", error)
                 return
-            if frame[:1] == b"\x01":
+            if frame[:1] == b"\x01" and frame[1:].startswith(SYNC):
+                self._send_event(frame[1:], EventBody(0, {"instance": self.instance}, self.position))
+            elif frame[:1] == b"\x01":
                 self._subscriptions.add(frame[1:])
+                self.on_subscriptions()
             elif frame[:1] == b"\x00":
                 self._subscriptions.discard(frame[1:])
+                self.on_subscriptions()
         self._loop.call_soon(self._read_subscriptions)
 
     def subscribed(self, prefix: str) -> bool:
@@ -194,14 +205,19 @@ class BusServer:
 
     def publish(self, topic: str, data: dict[str, Any]) -> None:
         """Tell subscribers; who does not keep up loses events and sees it by `seq`. Costs next to nothing without subscribers."""
-        sequence = self._sequence[topic] = self._sequence.get(topic, 0) + 1
+        seq, previous = self._sequence.get(topic, (0, 0))
+        self.position += 1
+        self._sequence[topic] = (seq + 1, self.position)
+        self._send_event(topic.encode("utf-8", "backslashreplace"), EventBody(seq + 1, data, self.position, previous))
+
+    def _send_event(self, topic: bytes, body: EventBody) -> None:
         if self._events is None:
             return
         try:
             # sent even if no subscription was read yet: the socket knows them before we do, and drops what nobody wants
-            self._events.send_multipart([topic.encode("utf-8", "backslashreplace"), encode(EventBody(sequence, data))], zmq.NOBLOCK)
+            self._events.send_multipart([topic, encode(body)], zmq.NOBLOCK)
         except (zmq.ZMQError, TypeError, ValueError) as error:
-            log.error("cannot publish %s: %s", topic, error)
+            log.error("cannot publish %s: %s", topic.decode("utf-8", "replace"), error)
         self._drain_soon()
 
     def _drain_soon(self) -> None:

@@ -116,6 +116,10 @@ class Connection:
                 raise Closed(errno.ECONNRESET, "it closed the connection")
             self._buffer += got
 
+    def fileno(self) -> int:
+        """The socket's descriptor, for select and the like."""
+        return self._socket.fileno()
+
     def close(self) -> None:
         """Close; harmless when closed already."""
         with contextlib.suppress(OSError):

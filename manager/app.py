@@ -10,12 +10,13 @@ import resource
 import signal
 import socket
 import sys
+import time
 from typing import Any
 
 import msgspec
 
 from unitd.bus.server import BusServer
-from unitd.manager import commands, procinfo
+from unitd.manager import commands, events, procinfo
 from unitd.manager.adoption import Adoption
 from unitd.manager.cgroup import CgroupTree
 from unitd.manager.config import Config
@@ -23,6 +24,7 @@ from unitd.manager.engine import Engine
 from unitd.manager.executor import Executor
 from unitd.manager.jobs import Refused
 from unitd.manager.link import WardenLink
+from unitd.manager.live import Live
 from unitd.manager.loglink import LogLink
 from unitd.manager.notify import NotifySocket
 from unitd.manager.output import Output
@@ -66,8 +68,9 @@ class App:
         self.executor.engine = self.engine
         self.notify = NotifySocket(notify_path, loop, Senders(self.engine, self.processes).received)
         self.views = Views(self.engine, self.loader, self.processes, self.output, self.paths)
+        self.live = Live(self.bus, self.engine, self.views)
         self.context = Context(
-            self.engine, self.executor, self.loader, self.views, self.output, self.paths, f"{os.getpid()}", self.reload_units, self.shutdown
+            self.engine, self.executor, self.loader, self.views, self.output, self.paths, self.bus.instance, self.reload_units, self.shutdown, self.live
         )
 
     async def handle(self, request: Any, peer: Any) -> Any:
@@ -98,7 +101,7 @@ class App:
 
     def log_event(self, event: dict[str, Any]) -> None:
         for unit, size in event.get("wrote", {}).items():
-            self.bus.publish(f"log.{unit}", {"unit": unit, "size": size})
+            self.bus.publish(*events.log_written(unit, size, time.time()))
         for unit, lost in event.get("lost", {}).items():
             log.error("%s: %d bytes of output are lost, because the log cannot be written", unit, lost)
 
@@ -107,6 +110,7 @@ class App:
     async def begin(self) -> None:
         """After GO: everything that was is taken over, the bus opens, a fresh manager starts what it is asked to."""
         self.bus.start()
+        self.bus.publish(*events.manager("started", self.bus.instance, time.time()))
         if not self.adoption.continued and not self.stopping:
             self.first_start()
         log.info("ready (bus ipc://%s)", os.path.join(self.config.runtime_dir, "bus"))
@@ -144,7 +148,7 @@ class App:
         told = self.engine.reload_units()
         for line in told:
             log.warning("%s", line)
-        self.bus.publish("manager.reload", {"problems": told})
+        self.bus.publish(*events.reloaded(told, time.time()))
         return told
 
     def hang_up(self) -> None:
@@ -156,6 +160,7 @@ class App:
             return
         self.stopping = True
         log.info("stopping all units")
+        self.bus.publish(*events.manager("stopping", self.bus.instance, time.time()))
         up = [n for n, r in self.engine.records.items() if r.active not in ("inactive", "failed")]
         for name in up:
             try:

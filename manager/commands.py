@@ -9,13 +9,14 @@ from unitd.manager.verbs import (
     control,
     files,
     jobs,
+    live,
     questions,
 )
 from unitd.manager.verbs.base import VERBS, Context, failure
 from unitd.units.errors import ValueProblem
 
 #: Every module that has verbs; importing them filled `VERBS`.
-MODULES = (control, files, jobs, questions)
+MODULES = (control, files, jobs, live, questions)
 
 
 async def handle(context: Context, request: Request, peer: Peer) -> Reply:

@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from unitd.manager import jobs
+from unitd.manager import events, jobs
 from unitd.manager.jobs import Graph, Job, Refused
 from unitd.manager.machines import MACHINES, PASSIVE
 from unitd.manager.platform import Platform
@@ -210,7 +210,7 @@ class Engine:
         self.jobs[name] = job
         self.jobs_changed = True
         self._queue.append(name)
-        self.platform.publish(f"job.{name}", {"id": job.id, "unit": name, "type": type, "state": "waiting"})
+        self.platform.publish(*events.job(job, "waiting", self.platform.realtime()))
         return job
 
     def wait(self, job: Job, waiter: Waiter) -> None:
@@ -295,7 +295,7 @@ class Engine:
         if self.jobs.get(job.unit) is job:
             del self.jobs[job.unit]
             self.jobs_changed = True
-        self.platform.publish(f"job.{job.unit}", {"id": job.id, "unit": job.unit, "type": job.type, "state": "finished", "result": result})
+        self.platform.publish(*events.job(job, "finished", self.platform.realtime(), result))
         for waiter in self.waiters.pop(job.id, []):
             waiter(job, result)
         if result not in ("done", "skipped") and job.type in ("start", "restart", "verify-active"):
@@ -326,10 +326,13 @@ class Engine:
         unit = self.graph.units.get(name)
         if unit is None:
             unit = self.unit(name)
-        record, effects = MACHINES[unit.type](self.record(name), unit, event, self.platform.now(), self.platform.jitter())
+        before, now = self.record(name), self.platform.now()
+        record, effects = MACHINES[unit.type](before, unit, event, now, self.platform.jitter())
         self.records[name] = record
         self.changed.add(name)
         self.platform.later()
+        for message in events.of_step(before, record, event, effects, now, self.platform.realtime()):
+            self.platform.publish(*message)
         for effect in effects:
             self.carry_out(unit, effect)
 
@@ -403,10 +406,7 @@ class Engine:
         if was_down and not down:
             record.stamps["InactiveExit"] = at
         self.changed.add(unit.name)
-        self.platform.publish(
-            f"unit.{unit.name}",
-            {"unit": unit.name, "active": new, "sub": change.new_sub, "old_sub": change.old_sub, "result": record.result, "main_pid": record.main_pid},
-        )
+        self.platform.publish(*events.changed(record, change, at))
         for waiter in self.change_waiters.pop(unit.name, []):
             waiter()
         if new == "failed" and old != "failed":

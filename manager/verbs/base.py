@@ -16,6 +16,7 @@ from unitd.units.model import Unit
 if TYPE_CHECKING:
     from unitd.manager.engine import Engine
     from unitd.manager.executor import Executor
+    from unitd.manager.live import Live
     from unitd.manager.output import Output
     from unitd.manager.views import Views
     from unitd.units.loader import Loader
@@ -50,6 +51,7 @@ class Context:
     instance: str  # changes with every manager process
     reload_units: Callable[[], Awaitable[list[str]]]
     shutdown: Callable[[], None]
+    live: Live
 
     def expand(self, patterns: list[str], known_only: bool = True) -> list[Unit]:
         """Units by name or glob; globs match loaded units only (case ctl-014)."""

@@ -205,7 +205,7 @@ def test_large_messages_pass_and_too_large_ones_do_not_harm(manager: Manager, cl
 
 
 def test_events_are_numbered_by_topic(manager: Manager, client: Client) -> None:
-    with client.events(["unit."]) as events:
+    with client.subscribe(["unit."]) as events:
         _until(manager, lambda: manager.server.subscribed("unit."))
         for topic in ("unit.a", "job.a", "unit.b", "unit.a"):
             manager.run(lambda t=topic: manager.server.publish(t, {"of": t}))
@@ -219,7 +219,7 @@ def test_events_are_numbered_by_topic(manager: Manager, client: Client) -> None:
 
 def test_subscribed_follows_subscribers(manager: Manager, client: Client) -> None:
     assert not manager.run(lambda: manager.server.subscribed("stats."))
-    events = client.events(["stats.web.service"])
+    events = client.subscribe(["stats.web.service"])
     _until(manager, lambda: manager.server.subscribed("stats."))
     assert manager.run(lambda: manager.server.subscribed("stats.web.service"))
     assert not manager.run(lambda: manager.server.subscribed("log."))
@@ -228,10 +228,10 @@ def test_subscribed_follows_subscribers(manager: Manager, client: Client) -> Non
 
 
 def test_a_lost_event_shows_as_a_gap(manager: Manager, client: Client) -> None:
-    with client.events(["unit.a"]) as events:
+    with client.subscribe(["unit.a"]) as events:
         _until(manager, lambda: manager.server.subscribed("unit.a"))
         manager.run(lambda: manager.server.publish("unit.a", {}))
-        manager.server._sequence["unit.a"] = 5
+        manager.server._sequence["unit.a"] = (5, 5)
         manager.run(lambda: manager.server.publish("unit.a", {}))
         got = [events.next_event(10), events.next_event(10)]
     assert [(e.seq, e.gap) for e in got if e] == [(1, False), (6, True)]
@@ -239,7 +239,7 @@ def test_a_lost_event_shows_as_a_gap(manager: Manager, client: Client) -> None:
 
 def test_a_subscriber_outlives_the_manager(tmp_path: Path) -> None:
     first = Manager(tmp_path)
-    events = Client(first.server.endpoint).events(["unit."])
+    events = Client(first.server.endpoint).subscribe(["unit."])
     first.close()
     second = Manager(tmp_path)
     told = events.next_event(10)

@@ -1,0 +1,61 @@
+"""The live view of all units for the bus: snapshots that fit into the stream of events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from unitd.units import names
+from unitd.units.model import Unit
+
+if TYPE_CHECKING:
+    from unitd.bus.server import BusServer
+    from unitd.manager.engine import Engine
+    from unitd.manager.views import Views
+
+#: Timestamp from which a unit is in its ActiveState.
+_SINCE = {"active": "ActiveEnter", "reloading": "ActiveEnter", "inactive": "InactiveEnter", "failed": "InactiveEnter"}
+
+
+class Live:
+    """Reads; changes nothing."""
+
+    def __init__(self, bus: BusServer, engine: Engine, views: Views) -> None:
+        self.bus, self.engine, self.views = bus, engine, views
+
+    def snapshot(self, units: list[Unit]) -> dict[str, Any]:
+        """Rows of `units`, with the position in the events that they belong to (see `unitd.bus.messages`)."""
+        return {
+            "instance": self.bus.instance,
+            "position": self.bus.position,
+            "time": self.engine.platform.realtime(),
+            "units": [self.row(unit) for unit in units],
+        }
+
+    def row(self, unit: Unit) -> dict[str, Any]:
+        """One unit."""
+        record, platform = self.engine.record(unit.name), self.engine.platform
+        pending = record.deadlines.get("restart")
+        plan = None
+        if pending is not None:
+            plan = {
+                "at": platform.realtime() + max(0.0, pending[0] - platform.now()),
+                "delay": record.restart_delay,
+                "attempt": record.restart_attempt,
+                "reason": record.last_failure or record.result,
+            }
+        stamps = record.stamps
+        wanting = {n for kind in ("Requires", "Requisite", "Wants", "BindsTo") for n in self.engine.graph.rdeps(unit.name, kind)}
+        return {
+            **self.views.row(unit),
+            "result": record.result,
+            "since": stamps.get(_SINCE.get(record.active, "InactiveExit"), 0.0) or stamps.get("StateChange", 0.0),
+            "active_enter": stamps.get("ActiveEnter", 0.0),
+            "main_pid": record.main_pid,
+            "restarts": record.n_restarts,
+            "restart": plan,
+            "status_text": record.status_text,
+            "last_failure": record.last_failure,
+            "targets": sorted(n for n in wanting if n.endswith(".target")),
+            "template": names.template_of(unit.name) or "",
+            "stats": None,
+        }

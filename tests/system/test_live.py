@@ -1,0 +1,70 @@
+"""Events and snapshots of the real manager."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+
+from tests.harness import Manager
+from unitd.bus import events as bus
+from unitd.bus.client import Client, Events
+
+PATIENCE = 30.0
+
+
+def until(events: Events, wanted: Callable[[bus.Event], bool]) -> list[bus.Event]:
+    """All events up to and with the one that is wanted."""
+    found: list[bus.Event] = []
+    end = time.monotonic() + PATIENCE
+    while not found or not wanted(found[-1]):
+        event = events.next_event(max(0.0, end - time.monotonic()))
+        assert event is not None, found
+        found.append(event)
+    return found
+
+
+def of(found: list[bus.Event], kind: type[bus.Event]) -> list[bus.Event]:
+    return [event for event in found if isinstance(event, kind)]
+
+
+def test_the_life_of_a_service_in_events(manager: Manager) -> None:
+    manager.write("web.service", "[Service]\nExecStart=/bin/sh -c 'echo hello; exec sleep 1000'\nRestart=always\nRestartSec=60s\n")
+    manager.boot()
+    with Client(f"ipc://{manager.run}/bus") as client, client.events([""]) as events:
+        manager.ok("start", "web")
+        found = until(events, lambda e: isinstance(e, bus.JobChanged) and e.state == "finished")
+        states = [e.sub for e in of(found, bus.UnitChanged) if isinstance(e, bus.UnitChanged)]
+        assert states[-1] == "running"
+        assert {e.unit for e in found} == {"web.service"} and all(e.time > 0 for e in found)
+        pid = manager.pid("web")
+        os.kill(pid, signal.SIGKILL)
+        found = until(events, lambda e: isinstance(e, bus.UnitChanged) and e.sub == "auto-restart")
+        exited = of(found, bus.ProcessExited)
+        assert [(e.pid, e.role, e.code, e.status) for e in exited if isinstance(e, bus.ProcessExited)] == [(pid, "ExecStart", "killed", 9)]
+        plans = of(found, bus.RestartPlanned)
+        assert [(e.delay, e.attempt) for e in plans if isinstance(e, bus.RestartPlanned)] == [(60.0, 1)]
+        snapshot = client.snapshot()
+        row = next(r for r in snapshot.units if r["unit"] == "web.service")
+        assert row["sub"] == "auto-restart" and row["restart"]["delay"] == 60.0
+        assert snapshot.position >= found[-1].position and snapshot.instance == events.instance
+        manager.ok("daemon-reload")
+        reloaded = of(until(events, lambda e: isinstance(e, bus.Reloaded)), bus.Reloaded)
+        assert reloaded[0].topic == "manager.reload" and reloaded[0].position > snapshot.position
+
+
+def test_a_subscriber_sees_the_manager_replaced(manager: Manager) -> None:
+    manager.write("web.service", "[Service]\nExecStart=/bin/sleep 1000\n")
+    manager.boot()
+    manager.ok("start", "web")
+    with Client(f"ipc://{manager.run}/bus") as client, client.events(["unit.web*"]) as events:
+        before = client.snapshot()
+        os.kill(manager.manager_pid(), signal.SIGKILL)
+        found = until(events, lambda e: isinstance(e, bus.ManagerEvent))
+        assert [type(e) for e in found] == [bus.Gap, bus.ManagerEvent]
+        after = client.snapshot()
+        assert after.instance == events.instance != before.instance
+        assert [r["main_pid"] for r in after.units] == [r["main_pid"] for r in before.units]
+        manager.ok("stop", "web")
+        until(events, lambda e: isinstance(e, bus.UnitChanged) and e.active == "inactive")
