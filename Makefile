@@ -46,6 +46,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/respawn.py
 	$(BIN)/python bench/boot.py
 	$(BIN)/python bench/idle.py
+	$(BIN)/python bench/unitctl.py
 
 docs: $(VENV)/.run
 	$(BIN)/python -m unitd.units.reference > docs/directives.md

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
 
-from unitd.bus.messages import Reply
-from unitd.units.names import with_suffix
+from unitd.units.suffix import with_suffix
 
+TYPE_CHECKING = False  # importing typing takes a millisecond
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from unitd.bus.client import Client
+    from unitd.bus.messages import Reply
+    from unitd.bus.quick import Answer
 
 
 class Context:
@@ -32,29 +35,45 @@ class Context:
             self._client = Client(find(self.bus, os.environ, os.getuid()))
         return self._client
 
-    def call(self, verb: str, units: Sequence[str] = (), **options: Any) -> Reply:
+    def call(self, verb: str, units: Sequence[str] = (), **options: Any) -> Answer | Reply:
         """Ask the manager and print what it says on stderr. Raises BusError."""
-        reply = self.client.call(verb, units, **options)
+        reply = self.quick(verb, units, options) or self.client.call(verb, units, **options)
         if reply.err:
             sys.stderr.write(printable(reply.err, sys.stderr.encoding))
         return reply
+
+    def quick(self, verb: str, units: Sequence[str], options: dict[str, Any]) -> Answer | None:
+        """The answer without the imports of the full client; None when only that can help. Raises BusError, BadEndpoint."""
+        if self._client is not None:
+            return None
+        from unitd.bus import quick
+        from unitd.bus.endpoint import find
+
+        endpoint = find(self.bus, os.environ, os.getuid())
+        try:
+            return quick.call(endpoint, verb, units, options)
+        except OSError as error:
+            from unitd.bus.client import Unreachable
+
+            text = error.strerror or str(error)
+            raise Unreachable(f"unitd at {endpoint} went away during {verb}: {text}", "whether it took effect is unknown") from None
 
     def text(self, text: str) -> None:
         """Print without a newline; nothing with --quiet."""
         if not self.quiet:
             sys.stdout.write(printable(text, sys.stdout.encoding))
 
-    def dump(self, reply: Reply) -> int:
+    def dump(self, reply: Answer | Reply) -> int:
         """With --json: the data, or all of the reply for verbs without any. The exit code."""
-        import msgspec
+        import json
 
-        value: Any = reply.data
-        if value is None:
-            value = {k: v for k, v in msgspec.to_builtins(reply).items() if k != "id"}
-        sys.stdout.write(msgspec.json.format(msgspec.json.encode(value), indent=2).decode() + "\n")
+        from unitd.bus.quick import fields
+
+        value = fields(reply) if reply.data is None else reply.data
+        sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
         return reply.exit_code
 
-    def say(self, reply: Reply) -> int:
+    def say(self, reply: Answer | Reply) -> int:
         """Print what a verb without data answers. The exit code."""
         if self.json:
             return self.dump(reply)

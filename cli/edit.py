@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import subprocess
 import sys
 
 from unitd.cli.context import Context, unit_names
+
+TYPE_CHECKING = False  # importing typing takes a millisecond
+if TYPE_CHECKING:
+    import argparse
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 
 from unitd.cli.context import Context
 from unitd.cli.verbs import VERBS
+
+TYPE_CHECKING = False  # importing typing takes a millisecond
+if TYPE_CHECKING:
+    import argparse
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
@@ -19,7 +22,7 @@ def run(context: Context, verb: str, args: argparse.Namespace) -> int:
     if not args.units:
         context.text(overview())
         return 0
-    from unitd.cli.main import parser_for
+    from unitd.cli.parser import parser_for
 
     for name in args.units:
         if name not in VERBS:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-
 from unitd.cli.context import Context, unit_names
+
+TYPE_CHECKING = False  # importing typing takes a millisecond
+if TYPE_CHECKING:
+    import argparse
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import heapq
 import sys
 import time
-from collections.abc import Iterable, Iterator
 
 from unitd.bus.client import Events
 from unitd.bus.logread import Follower, LogLine, read, tail
 from unitd.bus.timetext import log_stamp
 from unitd.cli.context import Context, unit_names
+
+TYPE_CHECKING = False  # importing typing takes a millisecond
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
 
 #: Something may be written between the first read and the subscription without an event: one late look catches it.
 LATE_LOOK = 0.3

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import os
-import signal
 import sys
-from collections.abc import Sequence
-from typing import NoReturn
 
 from unitd.cli.context import Context
+from unitd.cli.options import Options, Unclear, Usage, common_options
 from unitd.cli.verbs import VERBS, load
+
+TYPE_CHECKING = False  # importing typing takes a millisecond
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+    from typing import Any
 
 #: Options whose value may be the next word; needed to find the verb among options.
 VALUED = {
@@ -18,17 +21,6 @@ VALUED = {
     "--state",
     "-n", "--lines", "--what", "-o", "--output",
 }  # fmt: skip
-
-
-class Usage(Exception):
-    """The command line is wrong; exit code 1, as systemctl's."""
-
-
-class Parser(argparse.ArgumentParser):
-    """argparse that raises instead of exiting with 2."""
-
-    def error(self, message: str) -> NoReturn:
-        raise Usage(f"{message}\nTry '{self.prog} --help'.")
 
 
 def find_verb(argv: Sequence[str]) -> int | None:
@@ -44,21 +36,6 @@ def find_verb(argv: Sequence[str]) -> int | None:
         else:
             skip = word in VALUED
     return None
-
-
-def parser_for(verb: str) -> Parser:
-    """The parser of one verb: the options of all verbs and its own."""
-    _, operands, text = VERBS[verb]
-    parser = Parser(
-        prog=f"unitctl {verb}", usage=f"unitctl [OPTION...] {verb} {operands}".rstrip(), description=text + ".", allow_abbrev=False
-    )
-    common = parser.add_argument_group("options of all verbs")
-    common.add_argument("--bus", metavar="ENDPOINT", help="bus of the manager (default: $UNITD_BUS, or the one in the runtime directory)")
-    common.add_argument("--json", action="store_true", help="print data as JSON")
-    common.add_argument("--no-pager", action="store_true", help="accepted; there is no pager")
-    common.add_argument("-q", "--quiet", action="store_true", help="print less")
-    load(verb).arguments(parser, verb)
-    return parser
 
 
 def parse(argv: Sequence[str]) -> tuple[str, argparse.Namespace]:
@@ -78,8 +55,7 @@ def parse(argv: Sequence[str]) -> tuple[str, argparse.Namespace]:
         verb = words.pop(index)
     if verb not in VERBS:
         raise Usage(f"Unknown command verb {verb}.{_similar(verb)}")
-    parser = parser_for(verb)
-    args = parser.parse_intermixed_args(words)
+    args = _options(verb, words)
     args.units = [*getattr(args, "units", []), *operands]
     shown = VERBS[verb][1]
     if shown and not shown.startswith("[") and not args.units:
@@ -87,6 +63,20 @@ def parse(argv: Sequence[str]) -> tuple[str, argparse.Namespace]:
     if not shown and args.units:
         raise Usage("Too many arguments.")
     return verb, args
+
+
+def _options(verb: str, words: Sequence[str]) -> argparse.Namespace:
+    """Options of a verb. Raises Usage, SystemExit(0) for --help."""
+    try:
+        options: Any = Options()
+        common_options(options)
+        load(verb).arguments(options, verb)
+        found: argparse.Namespace = options.parse(words)
+    except Unclear:
+        from unitd.cli.parser import parser_for
+
+        return parser_for(verb).parse_intermixed_args(words)
+    return found
 
 
 def _similar(verb: str) -> str:
@@ -103,7 +93,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
-        return 128 + signal.SIGINT
+        return 128 + 2  # SIGINT
     except BrokenPipeError:
         # the reader has what it wanted; without this the interpreter complains at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -111,9 +101,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str]) -> int:
-    from unitd.bus.client import BusError
-    from unitd.bus.endpoint import BadEndpoint
-
     try:
         verb, args = parse(argv)
     except Usage as error:
@@ -123,12 +110,23 @@ def _main(argv: Sequence[str]) -> int:
     context = Context(args.bus, args.json, args.quiet)
     try:
         return load(verb).run(context, verb, args)
-    except BusError as error:
-        return complain(f"{error}" + (f"; {error.hint}" if error.hint else ""))
-    except BadEndpoint as error:
-        return complain(str(error))
+    except Exception as error:
+        message = explain(error)
+        if message is None:
+            raise
+        return complain(message)
     finally:
         context.close()
+
+
+def explain(error: Exception) -> str | None:
+    """The sentence for what went wrong with the bus; None for anything else, which is a bug."""
+    from unitd.bus.client import BusError
+    from unitd.bus.endpoint import BadEndpoint
+
+    if isinstance(error, BusError):
+        return f"{error}" + (f"; {error.hint}" if error.hint else "")
+    return str(error) if isinstance(error, BadEndpoint) else None
 
 
 def complain(message: str, code: int = 1) -> int:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Collection, Mapping
-
 from unitd.cli.context import Context, unit_names
+
+TYPE_CHECKING = False  # importing typing takes a millisecond
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Collection, Mapping
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
-import time
-
 from unitd.cli.context import Context, unit_names
-from unitd.cli.render import Painter
-from unitd.cli.status import render
+
+TYPE_CHECKING = False  # importing typing takes a millisecond
+if TYPE_CHECKING:
+    import argparse
 
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
@@ -23,6 +21,12 @@ def run(context: Context, verb: str, args: argparse.Namespace) -> int:
     """Ask and print."""
     if verb != "status":
         return context.say(context.call(verb, unit_names(args.units)))
+    import sys
+    import time
+
+    from unitd.cli.render import Painter
+    from unitd.cli.status import render
+
     reply = context.call(verb, unit_names(args.units), lines=max(1, args.lines))
     if context.json:
         return context.dump(reply)

@@ -33,7 +33,7 @@ DEVIATIONS = {
     "exec-070": "stdout is a pipe to unitd's logger, not a socket to the journal",
     "drop-014": "a unit directory of one's own is not /run: masked, not masked-runtime",
     "type-010": "the message goes on with what happened and the last lines of output",
-    "limit-005": "recorded before three programs had come up; unitctl takes longer than systemctl, so they had",
+    "limit-005": "recorded before three programs, which are Python too, had come up; starting Python for unitctl takes longer than systemctl",
 }
 
 

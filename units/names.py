@@ -7,8 +7,9 @@ import re
 from collections.abc import Iterable
 
 from unitd.units.errors import ValueProblem
+from unitd.units.suffix import TYPES as TYPES
+from unitd.units.suffix import with_suffix as with_suffix
 
-TYPES = ("service", "socket", "target", "timer", "path", "slice", "mount", "automount", "swap", "device", "scope")
 NAME_MAX = 255
 
 _VALID = re.compile(r"[A-Za-z0-9:_.\\@-]")  # one character that may stand in a unit name
@@ -52,12 +53,6 @@ def instance_name(template: str, instance: str) -> str:
     if old != "":
         raise ValueProblem(f"{template} is not a template", f"a template is named {prefix}@.{suffix}")
     return f"{prefix}@{''.join(c if _VALID.fullmatch(c) else _hex(c) for c in instance)}.{suffix}"
-
-
-def with_suffix(name: str, default: str = ".service") -> str:
-    """The name with .service added when it has no unit suffix. Whether the result is valid is for `is_valid_name`."""
-    stem, _, suffix = name.rpartition(".")
-    return name if stem and suffix in TYPES else name + default
 
 
 def _hex(char: str) -> str:
