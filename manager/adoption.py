@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from unitd.manager.spec import SpawnSpec
@@ -100,8 +101,17 @@ class Adoption:
             if unit is None and token:
                 unit = token.partition("|")[0]
             if unit is not None:
+                if end.status == signal.SIGKILL and end.code == CLD_KILLED and self.out_of_memory(unit):
+                    end = replace(end, oom=True)
                 self.app.engine.dispatch(unit, Exited(key, pid, end))
         self.app.executor.later()
+
+    def out_of_memory(self, name: str) -> bool:
+        """Was it the kernel that killed in this unit, because memory ran out, and does OOMPolicy= make something of it?"""
+        unit = self.app.engine.graph.units.get(name)
+        if unit is None or unit.service.oom_policy == "continue":
+            return False
+        return self.app.controllers.new_oom_kill(unit, self.app.engine.record(name).cgroup)
 
     def child_error(self, id: str, code: int, errno: int, step: str) -> None:
         self.errors[id] = (code, errno, step)

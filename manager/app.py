@@ -20,6 +20,7 @@ from unitd.manager import commands, events, procinfo
 from unitd.manager.adoption import Adoption
 from unitd.manager.cgroup import CgroupTree
 from unitd.manager.config import Config
+from unitd.manager.controllers import Controllers
 from unitd.manager.engine import Engine
 from unitd.manager.executor import Executor
 from unitd.manager.jobs import Refused
@@ -61,13 +62,15 @@ class App:
         self.log_link = LogLink(loop, self.log_event)
         self.output = Output(self.log_link, self.link, config.log_dir, config)
         self.bus = BusServer(config.runtime_dir, loop, self.handle)
-        self.processes = Processes(loop, CgroupTree.probe(), os.getppid(), lambda n: self.engine.record(n), self.empty, self.alien_exit)
+        cgroups = CgroupTree.probe()
+        self.controllers = Controllers.probe(cgroups, os.getppid())
+        self.processes = Processes(loop, cgroups, os.getppid(), lambda n: self.engine.record(n), self.empty, self.alien_exit)
         notify_path = os.path.join(config.runtime_dir, "notify")
-        self.executor = Executor(loop, self.link, self.processes, self.output, host, notify_path, self.bus.publish, self.turn)
+        self.executor = Executor(loop, self.link, self.processes, self.output, host, notify_path, self.bus.publish, self.turn, self.controllers)
         self.engine = Engine(self.loader, self.executor)
         self.executor.engine = self.engine
         self.notify = NotifySocket(notify_path, loop, Senders(self.engine, self.processes).received)
-        self.views = Views(self.engine, self.loader, self.processes, self.output, self.paths)
+        self.views = Views(self.engine, self.loader, self.processes, self.output, self.paths, self.controllers)
         self.live = Live(self.bus, self.engine, self.views)
         self.context = Context(
             self.engine, self.executor, self.loader, self.views, self.output, self.paths, self.bus.instance, self.reload_units, self.shutdown, self.live
@@ -190,6 +193,7 @@ class App:
         self.bus.close()
         self.notify.close()
         self.store.close()
+        self.controllers.close()
         if self.pid_file and os.path.exists(self.pid_file):
             os.unlink(self.pid_file)
         log.info("all units are stopped")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Sequence
 
 
 class CgroupTree:
-    """The part of the cgroup2 tree that is this manager's: BASE/unitd-WARDENPID/UNIT. No controller is ever enabled."""
+    """The part of the cgroup2 tree that is this manager's: BASE/unitd-WARDENPID/UNIT.
+
+    Controllers are enabled by `controllers`, when the first unit needs one.
+    """
 
     def __init__(self, base: str, mount: str, root: str) -> None:
         """`base` is our directory, below `mount`, where the hierarchy's `root` is mounted."""
@@ -54,9 +58,9 @@ class CgroupTree:
         """The unit's directory, whether it exists or not."""
         return f"{self.base}/{unit_name}"
 
-    def make(self, unit_name: str) -> str:
-        """The unit's directory, made if need be. Raises OSError."""
-        path = self.path(unit_name)
+    def make(self, unit_name: str, slices: Sequence[str] = ()) -> str:
+        """The unit's directory, made if need be, below those of `slices` from the outermost in. Raises OSError."""
+        path = "/".join((self.base, *slices, unit_name))
         os.makedirs(path, exist_ok=True)
         return path
 
@@ -111,7 +115,7 @@ class CgroupTree:
         here = _below(self._mount, self._root, own) if own else None
         if here is None or not here.startswith(self.base + "/"):
             return None
-        return here[len(self.base) + 1 :].partition("/")[0]
+        return next((part for part in here[len(self.base) + 1 :].split("/") if not part.endswith(".slice")), None)
 
 
 def _read(path: str) -> bytes:

@@ -104,6 +104,8 @@ def _become(spec: SpawnSpec, fds: Sequence[int], around: Surroundings, join_cgro
         raise SetupError(220, "SETSID", e.errno or 0) from e
     if join_cgroup and spec.get("cgroup"):
         _write(spec["cgroup"] + "/cgroup.procs", b"0", 219, "CGROUP")
+    for directory in spec.get("join", ()):
+        _write(directory + "/cgroup.procs", b"0", 219, "CGROUP")
     if "umask" in spec:
         os.umask(spec["umask"])
     _stdio(spec, fds)

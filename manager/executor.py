@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from unitd.manager import conditions, pidfile, procinfo, spawnspec, users
+from unitd.manager import conditions, inotify, pidfile, procinfo, resources, spawnspec, users
 from unitd.manager.states import (
     ArmTimer,
     Cleanup,
@@ -23,6 +23,7 @@ from unitd.manager.states import (
     ExecDone,
     Exit,
     Exited,
+    OutOfMemory,
     PidFile,
     ReadPidFile,
     Record,
@@ -35,6 +36,7 @@ from unitd.units import envfile
 from unitd.units.model import Unit
 
 if TYPE_CHECKING:
+    from unitd.manager.controllers import Controllers
     from unitd.manager.engine import Engine
     from unitd.manager.link import WardenLink
     from unitd.manager.output import Output
@@ -59,15 +61,18 @@ class Executor:
         notify_path: str,
         publish: Callable[[str, dict[str, Any]], None],
         turn: Callable[[], None],
+        controllers: Controllers,
     ) -> None:
         """`publish` sends an event to subscribers; `turn` runs once at the end of a loop turn in which something happened."""
         self.loop, self.link, self.processes, self.output, self.host = loop, link, processes, output, host
         self.notify_path, self._publish, self._turn = notify_path, publish, turn
+        self.controllers = controllers
         self._turn_pending = False
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
         self._spawns: list[tuple[Any, list[int]]] = []
         self._close_after: list[int] = []
         self._pid_file_watch: dict[str, Callable[[], None]] = {}
+        self._memory_watch: dict[str, Callable[[], None]] = {}
         #: Effects of one unit type only: class of the effect -> who carries it out. Filled by the parts that do.
         self.performers: dict[type[Any], Callable[[Unit, Record, Any], None]] = {}
 
@@ -197,7 +202,7 @@ class Executor:
         if record.main_exit_result:
             status = signal.Signals(record.exec_main_status).name.removeprefix("SIG") if killed else str(record.exec_main_status)
         monitor = self.engine.monitors.get(unit.name, {})
-        record.cgroup = self.processes.cgroup(unit.name)
+        joins = self._place(unit)
         return (
             spawnspec.SpawnContext(
                 token=effect.token,
@@ -214,10 +219,40 @@ class Executor:
                 env_files=env_files,
                 host=self.host,
                 cgroup=record.cgroup,
+                join=joins,
                 log_fd=0 if out is not None else None,
             ),
             fds,
         )
+
+    def _place(self, unit: Unit) -> list[str]:
+        """Make the unit's cgroup with its limits; the cgroup v1 directories that the process must join besides."""
+        chain = resources.slice_chain(unit)
+        known = self.engine.graph.units
+        slices = [known[name] for name in chain if name in known]
+        grouped = chain != ("system.slice",) or any(map(resources.wanted, slices))
+        directory = self.processes.place(unit.name, chain if grouped else ())
+        joins, problems = self.controllers.prepare(unit, slices, directory)
+        for problem in problems:
+            self.log("warning", f"{unit.name}: {problem}")
+        events = self.controllers.memory_events(unit, directory)
+        if events and unit.name not in self._memory_watch:
+            self._memory_watch[unit.name] = inotify.watch(self.loop, events, lambda: self._memory_event(unit.name))
+        return joins
+
+    def _memory_event(self, name: str) -> None:
+        unit, record = self.engine.graph.units.get(name), self.engine.record(name)
+        if unit is not None and self.controllers.new_oom_kill(unit, record.cgroup):
+            self.log("warning", f"{name}: a process was killed by the kernel, because memory ran out")
+            self.engine.dispatch(name, OutOfMemory())
+
+    def _unwatch_memory(self, name: str) -> None:
+        if name in self._memory_watch:
+            self._memory_watch.pop(name)()
+
+    def apply_limits(self, unit: Unit) -> list[str]:
+        """Write the unit's resource limits now, while it runs; problems as sentences (set-property)."""
+        return self.controllers.apply(unit, self.engine.record(unit.name).cgroup)
 
     # -- signals
 
@@ -267,8 +302,6 @@ class Executor:
 
     def _watch_pid_file(self, unit: Unit) -> None:
         """Read again when something changes in the PID file's directory."""
-        from unitd.manager import inotify
-
         if unit.name not in self._pid_file_watch:
             stop = inotify.watch(self.loop, os.path.dirname(unit.service.pid_file), lambda: self._read_pid_file(unit, False))
             self._pid_file_watch[unit.name] = stop
@@ -284,4 +317,6 @@ class Executor:
                 shutil.rmtree(os.path.join(self.host.runtime_dir, name), ignore_errors=True)
         if unit.service.pid_file:
             pidfile.remove(unit.service.pid_file)
+        self._unwatch_memory(unit.name)
+        self.controllers.remove(unit, record.cgroup)
         self.processes.unit_down(unit.name)

@@ -21,6 +21,7 @@ from unitd.manager.states import (
     Exited,
     Log,
     Notified,
+    OutOfMemory,
     PidFile,
     QueueRestart,
     ReadPidFile,
@@ -454,6 +455,12 @@ def notified(st: Step, event: Notified) -> None:
         watchdog(st)
 
 
+def out_of_memory(st: Step, event: OutOfMemory) -> None:
+    """OOMPolicy= (systemd.service(5)): the whole unit ends when the kernel killed one of its processes, unless the policy is to go on."""
+    if st.s.oom_policy != "continue":
+        st.enter_signal("stop-sigkill" if st.s.oom_policy == "kill" else "stop-sigterm", "oom-kill")
+
+
 def extend(st: Step, seconds: float) -> None:
     """EXTEND_TIMEOUT_USEC= moves a running start, stop or runtime deadline later, never earlier."""
     for name in ("state", "runtime"):
@@ -477,6 +484,7 @@ def row(**cells: Handler) -> dict[type, Handler]:
         "pid_file": PidFile,
         "reset": ResetFailed,
         "restarting": Restarting,
+        "oom": OutOfMemory,
     }
     common: dict[type, Handler] = {Spawned: spawned, ExecDone: exec_done, Exited: exited, Deadline: deadline, Notified: notified}
     return common | {ResetFailed: reset_counters} | {kinds[name]: handler for name, handler in cells.items()}
@@ -491,8 +499,8 @@ def stop_again(st: Step, event: Stop) -> None:
     requested(st, event)
 
 
-_starting = row(start=on_its_way, stop=stop_starting, empty=empty_starting, pid_file=pid_file)
-_reloading = row(start=start_running, stop=stop_starting, reload=on_its_way, pid_file=pid_file)
+_starting = row(start=on_its_way, stop=stop_starting, empty=empty_starting, pid_file=pid_file, oom=out_of_memory)
+_reloading = row(start=start_running, stop=stop_starting, reload=on_its_way, pid_file=pid_file, oom=out_of_memory)
 _stopping = row(stop=stop_again, empty=empty_stopping)
 _final = row(stop=stop_again, empty=empty_final)
 
@@ -504,8 +512,8 @@ TABLE: dict[str, dict[type, Handler]] = {
     "start-pre": _starting,
     "start": _starting,
     "start-post": _starting,
-    "running": row(start=start_running, stop=stop_up, reload=reload, empty=empty_running, pid_file=pid_file),
-    "exited": row(start=start_running, stop=stop_up, reload=reload),
+    "running": row(start=start_running, stop=stop_up, reload=reload, empty=empty_running, pid_file=pid_file, oom=out_of_memory),
+    "exited": row(start=start_running, stop=stop_up, reload=reload, oom=out_of_memory),
     "reload": _reloading,
     "reload-signal": _reloading,
     "reload-notify": _reloading,

@@ -7,7 +7,7 @@ import os
 import select
 import signal
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from unitd.manager import proctree
 from unitd.manager.cgroup import CgroupTree
@@ -124,14 +124,28 @@ class Processes:
 
     # -- groups
 
-    def cgroup(self, unit: str) -> str:
-        """The unit's cgroup directory, made if need be; empty without cgroup2."""
-        return self.cgroups.make(unit) if self.cgroups else ""
+    def place(self, unit: str, slices: Sequence[str]) -> str:
+        """Make the unit's cgroup directory for its next process, below its slices; empty without cgroup2. Where something of it runs, it stays."""
+        if not self.cgroups:
+            return ""
+        record = self.record(unit)
+        if record.cgroup and self.cgroups.populated(record.cgroup):
+            return record.cgroup
+        record.cgroup = self.cgroups.make(unit, slices)
+        return record.cgroup
+
+    def _group(self, unit: str) -> str:
+        """The unit's cgroup directory, made if need be."""
+        assert self.cgroups is not None
+        record = self.record(unit)
+        if not record.cgroup or not os.path.isdir(record.cgroup):
+            record.cgroup = self.cgroups.make(unit)
+        return record.cgroup
 
     def members(self, unit: str, record: Record) -> set[int]:
         """Every live process of the unit."""
         if self.cgroups:
-            return set(self.cgroups.pids(self.cgroups.make(unit)))
+            return set(self.cgroups.pids(self._group(unit)))
         roots = {p for p in (record.main_pid, record.control_pid) if p > 1}
         return proctree.unit_pids(record.invocation, roots, set(self.sessions[unit]), {os.getpid(), self.warden_pid})
 
@@ -171,7 +185,7 @@ class Processes:
         """cgroup.kill the unit; False where there is no cgroup2."""
         if not self.cgroups:
             return False
-        self.cgroups.kill(self.cgroups.make(unit))
+        self.cgroups.kill(self._group(unit))
         return True
 
     # -- emptiness
@@ -180,7 +194,7 @@ class Processes:
         """Report when nothing of the unit is left, at once if so."""
         self.watched.add(unit)
         if self.cgroups and unit not in self._events_of:
-            fd = self.cgroups.events_fd(self.cgroups.make(unit))
+            fd = self.cgroups.events_fd(self._group(unit))
             if fd >= 0:
                 self._events[fd], self._events_of[unit] = unit, fd
                 os.pread(fd, 4096, 0)
@@ -227,4 +241,4 @@ class Processes:
         self.unwatch(unit)
         self.sessions.pop(unit, None)
         if self.cgroups:
-            self.cgroups.remove(self.cgroups.path(unit))
+            self.cgroups.remove(self.record(unit).cgroup or self.cgroups.path(unit))

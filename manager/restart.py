@@ -29,10 +29,12 @@ def matches(exit: Exit, statuses: ExitStatusSet) -> bool:
 
 
 def outcome(exit: Exit, daemon: bool, success: ExitStatusSet) -> str:
-    """Result of a process that ended: "success", "exit-code", "signal" or "core-dump".
+    """Result of a process that ended: "success", "exit-code", "signal", "core-dump" or "oom-kill".
 
     `daemon` is False for commands and oneshots, where no signal is clean (case dep-042).
     """
+    if exit.oom:
+        return "oom-kill"
     if matches(exit, success):
         return "success"
     if exit.code == CLD_EXITED:

@@ -53,6 +53,7 @@ class SpawnContext:
     env_files: Sequence[tuple[str, str]] = ()  # already read, in order
     host: HostFacts = HostFacts()
     cgroup: str = ""
+    join: Sequence[str] = ()  # directories of cgroup v1 controllers
     log_fd: int | None = None  # captured output; None: what would be captured goes to /dev/null
     log_err_fd: int | None = None  # where stderr is captured apart; default: log_fd
     stdin_fd: int | None = None  # StandardInput=data
@@ -88,6 +89,8 @@ def build(unit: Unit, cmd: Command, role: str, ctx: SpawnContext) -> tuple[Spawn
             spec["nonblock"] = ctx.nonblock
     if ctx.cgroup:
         spec["cgroup"] = ctx.cgroup
+    if ctx.join:
+        spec["join"] = list(ctx.join)
     if directories:
         spec["directories"] = directories
     if e.root_directory and (role == "ExecStart" or not unit.service.root_directory_start_only):

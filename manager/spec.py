@@ -29,6 +29,7 @@ class SpawnSpec(TypedDict, total=False):
     listen: list[int]  # become fds 3..
     nonblock: bool  # O_NONBLOCK on the listen fds
     cgroup: str  # directory in a cgroup2 tree to start in
+    join: list[str]  # directories of cgroup v1 controllers to join before exec
     umask: int
     optional: bool  # a missing program is success (prefix -)
     cwd: str

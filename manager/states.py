@@ -46,6 +46,7 @@ class Exit:
     status: int
     step: str = ""  # the set-up step that failed in the child, with errno below
     errno: int = 0
+    oom: bool = False  # the kernel killed it because memory ran out
 
 
 @dataclass
@@ -188,7 +189,12 @@ class Restarting:
     """The restart that was planned is being carried out: the auto-restart state ends."""
 
 
-Event = Start | Stop | Reload | Spawned | ExecDone | Exited | Empty | Deadline | Notified | PidFile | ResetFailed | Restarting
+@dataclass(frozen=True)
+class OutOfMemory:
+    """The kernel killed a process of the unit's control group, because memory ran out."""
+
+
+Event = Start | Stop | Reload | Spawned | ExecDone | Exited | Empty | Deadline | Notified | PidFile | ResetFailed | Restarting | OutOfMemory
 
 # ---- effects ----------------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unitd.bus import logread
-from unitd.manager import procinfo
+from unitd.manager import procinfo, resources
 from unitd.manager.engine import Engine, first_error
 from unitd.manager.properties import properties
 from unitd.manager.states import Record
@@ -13,6 +13,7 @@ from unitd.units import install
 from unitd.units.model import Unit
 
 if TYPE_CHECKING:
+    from unitd.manager.controllers import Controllers
     from unitd.manager.output import Output
     from unitd.manager.processes import Processes
     from unitd.units.loader import Loader
@@ -23,8 +24,9 @@ LOG_LINES = 10
 class Views:
     """Reads; changes nothing."""
 
-    def __init__(self, engine: Engine, loader: Loader, processes: Processes, output: Output, paths: list[str]) -> None:
+    def __init__(self, engine: Engine, loader: Loader, processes: Processes, output: Output, paths: list[str], controllers: Controllers) -> None:
         self.engine, self.loader, self.processes, self.output, self.paths = engine, loader, processes, output, paths
+        self.controllers = controllers
 
     def unit_file_state(self, unit: Unit) -> str:
         """As `is-enabled` prints it; empty for a unit without a file."""
@@ -126,13 +128,17 @@ class Views:
             "tree": tree,
             "restart": restart,
             "last_failure": record.last_failure,
-            "warnings": [str(p) for p in unit.problems if p.severity == "warning"],
+            "warnings": [str(p) for p in unit.problems if p.severity == "warning"] + self.unlimited(unit),
             "docs": list(unit.unit.documentation),
             "triggered_by": [],
             "triggers": [],
             "log": self.log_tail(unit.name, lines),
             "need_daemon_reload": bool(unit.fragment_path) and self.loader.changed(unit),
         }
+
+    def unlimited(self, unit: Unit) -> list[str]:
+        """One sentence for each limit that this machine has no controller for."""
+        return [f"{name}= has no effect here, because no {resources.CONTROLLER_OF[name]} controller can be used" for name in self.controllers.missing(unit)]
 
     @staticmethod
     def _ended(unit: Unit, record: Record) -> list[dict[str, Any]]:

@@ -1,0 +1,54 @@
+"""Readers of systemd.resource-control(5): they check a value; `Unit.settings` keeps it as written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from unitd.units import values
+from unitd.units.builder import Builder, Reader
+from unitd.units.directives import Directive
+from unitd.units.errors import ValueProblem
+
+
+def checked(check: Callable[[str], object]) -> Reader:
+    """Keep the value if `check` takes it; empty resets."""
+
+    def reader(b: Builder, d: Directive, value: str, _: str) -> None:
+        if value:
+            check(value)
+
+    return reader
+
+
+def _slice(text: str) -> None:
+    name = text.removesuffix(".slice")
+    if not text.endswith(".slice") or (name != "-" and ("" in name.split("-") or "/" in name)):
+        raise ValueProblem(f"cannot take {text!r} as a slice", "write a name such as web.slice or web-api.slice, or -.slice")
+
+
+def _delegate(text: str) -> None:
+    try:
+        values.parse_bool(text)
+    except ValueProblem:
+        unknown = set(text.split()) - {"cpu", "cpuacct", "cpuset", "io", "blkio", "memory", "devices", "pids", "bpf-firewall", "bpf-devices"}
+        if unknown:
+            raise ValueProblem(f"cannot delegate {' '.join(sorted(unknown))}", "write yes, no, or names of controllers such as memory pids") from None
+
+
+def _shares(text: str) -> None:
+    values.parse_int(text, 2, 262144)
+
+
+READERS: dict[str, Reader] = {
+    "memory": checked(values.parse_memory),
+    "memorymax": checked(values.parse_memory_max),
+    "cpuquota": checked(values.parse_cpu_quota),
+    "cpuweight": checked(values.parse_weight),
+    "ioweight": checked(lambda text: values.parse_int(text, 1, 10000)),
+    "cpushares": checked(_shares),
+    "tasks": checked(values.parse_tasks),
+    "cpus": checked(values.parse_cpu_set),
+    "quotaperiod": checked(values.parse_timespan),
+    "slice": checked(_slice),
+    "delegate": checked(_delegate),
+}
