@@ -20,7 +20,7 @@ setup(
     python_requires=">=3.11",
     packages=find_packages(include=["unitd", "unitd.*"]),
     package_data={"unitd": ["py.typed"]},
-    install_requires=["pyzmq", "msgspec", "psutil", "python-daemon", "setproctitle", "sdnotify", "configobj"],
+    install_requires=["pyzmq", "msgspec", "psutil", "zstandard", "python-daemon", "setproctitle", "sdnotify", "configobj"],
     extras_require={"test": TEST, "dev": DEV},
     entry_points={"console_scripts": ["unitd=unitd.manager.launch:main", "unitctl=unitd.cli.main:main"]},
     classifiers=["Operating System :: POSIX :: Linux", "Programming Language :: Python :: 3", "License :: OSI Approved :: MIT License"],

@@ -27,6 +27,11 @@ class LogLine(NamedTuple):
     text: bytes
 
 
+def clock(micros: int, kind: int) -> float:
+    """What the clock said, in seconds, from a record's time and stream."""
+    return (micros - (kind >> 8)) / 1e6
+
+
 class _File:
     """One log file and its index, open."""
 
@@ -81,12 +86,13 @@ class _File:
         first = max(0, last + 1 - LOOK_BACK)
         data = os.pread(self.idx, (last + 1 - first) * RECORD.size, first * RECORD.size) if last >= 0 else b""
         left, end = set(streams), offset
-        for micros, begin, stream in reversed(list(RECORD.iter_unpack(data[: len(data) - len(data) % RECORD.size]))):
+        for micros, begin, kind in reversed(list(RECORD.iter_unpack(data[: len(data) - len(data) % RECORD.size]))):
+            stream = kind & 0xFF
             if stream in left and begin < end:
                 text = os.pread(self.fd, min(end - begin, LONGEST), max(begin, end - LONGEST))
                 _, newline, rest = text.rpartition(b"\n")
                 if rest:
-                    found[stream] = (micros / 1e6, rest + found.get(stream, (0.0, b""))[1])
+                    found[stream] = (clock(micros, kind), rest + found.get(stream, (0.0, b""))[1])
                 if newline or len(text) == LONGEST:
                     left.discard(stream)
             end = min(end, begin)
@@ -307,7 +313,7 @@ class Follower:
         if file.idx >= 0:
             first = file.record(0)
             if self._number == 0 and first[1] < end:
-                when, stream = first[0] / 1e6, first[2] if first[1] <= begin else 0
+                when, stream = clock(first[0], first[2]), first[2] & 0xFF if first[1] <= begin else 0
             done = False
             while not done:
                 data = os.pread(file.idx, RECORD.size * 1024, self._number * RECORD.size)
@@ -319,7 +325,7 @@ class Follower:
                     if offset > at:
                         yield at, offset, when, stream
                         at = offset
-                    when, stream = micros / 1e6, kind
+                    when, stream = clock(micros, kind), kind & 0xFF
                     self._number += 1
                 done = done or len(records) < 1024
             # The last one that applies may go on behind `end`: begin with it again.

@@ -10,6 +10,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from unitd.manager.output import STORES
 from unitd.manager.spec import SpawnSpec
 from unitd.manager.states import CLD_DUMPED, CLD_EXITED, CLD_KILLED, ArmTimer, Exit, Exited, Record, Spawned
 from unitd.manager.transitions import DOWN
@@ -118,8 +119,8 @@ class Adoption:
 
     def stored(self, name: str, fds: list[int]) -> None:
         kind, _, unit = name.partition(":")
-        if kind == "log":
-            self.app.output.restore(unit, fds)
+        if kind in STORES:
+            self.app.output.restore(kind, unit, fds)
         else:
             for fd in fds:
                 os.close(fd)
@@ -173,11 +174,12 @@ class Adoption:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         import unitd
 
-        script = os.path.join(os.path.dirname(os.path.abspath(unitd.__file__)), "manager", "logger.py")
+        package = os.path.dirname(os.path.dirname(os.path.abspath(unitd.__file__)))
+        script = os.path.join(package, "unitd", "manager", "logger.py")
         spec: SpawnSpec = {
             "id": f"{LOGGER_ID}|{os.getpid()}|{theirs.fileno()}",
             "path": sys.executable,
-            "argv": [sys.executable, "-I", "-S", script],
+            "argv": [sys.executable, "-I", "-S", script, "--package-dir", package],
             "env": ["UNITD_LOGGER_FD=3", "LISTEN_PID=", "PATH=/usr/bin:/bin"],
             "listen": [0],
             "nice": 10,

@@ -60,7 +60,7 @@ class App:
         self.adoption = Adoption(self)
         self.link = WardenLink(warden, loop, self.adoption)
         self.log_link = LogLink(loop, self.log_event)
-        self.output = Output(self.log_link, self.link, config.log_dir, config)
+        self.output = Output(self.log_link, self.link, config.log_dir, config, lambda n: self.engine.unit(n))
         self.bus = BusServer(config.runtime_dir, loop, self.handle)
         cgroups = CgroupTree.probe()
         self.controllers = Controllers.probe(cgroups, os.getppid())
@@ -106,7 +106,13 @@ class App:
         for unit, size in event.get("wrote", {}).items():
             self.bus.publish(*events.log_written(unit, size, time.time()))
         for unit, lost in event.get("lost", {}).items():
-            log.error("%s: %d bytes of output are lost, because the log cannot be written", unit, lost)
+            record = self.engine.record(unit)
+            if not record.log_lost:
+                log.error("%s: output is lost, because its log cannot be written: %s", unit, event["why"].get(unit))
+            record.log_lost += lost
+            record.log_lost_why = event["why"].get(unit, "")
+            self.engine.changed.add(unit)
+            self.executor.later()
 
     # -- life
 
@@ -151,6 +157,7 @@ class App:
         told = self.engine.reload_units()
         for line in told:
             log.warning("%s", line)
+        self.output.refresh_all()
         self.bus.publish(*events.reloaded(told, time.time()))
         return told
 

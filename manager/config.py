@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from unitd.units.errors import ValueProblem
+from unitd.units.logvalues import log_age, log_compress
 from unitd.units.values import parse_size, parse_timespan
 
 if TYPE_CHECKING:
@@ -32,7 +33,17 @@ sandbox = option("lenient", "strict", default="lenient")
 # A unit's log is rotated at this size; this many files are kept, the current one included.
 log_max_size = size(default="16M")
 log_max_files = integer(min=1, max=10000, default=5)
-log_compress = off(default="no")
+# What is older than this goes; infinity: age does not matter.
+log_max_age = age(default="infinity")
+# Compress rotated files: no, yes (zstd where there is the Python package zstandard, else gzip), zstd, gzip.
+log_compress = compress(default="no")
+# Bring output to the disk: never, when a file is rotated, or every so often as well (a time span).
+log_sync = sync(default="rotate")
+# More lines than this in the interval are counted and dropped; 0: no limit. Units have LogRateLimitIntervalSec= and LogRateLimitBurst=.
+log_rate_limit_interval = seconds(default="0")
+log_rate_limit_burst = integer(min=0, max=1000000000, default=0)
+# Who may read logs besides unitd's own user: a group. Empty: adm where it exists and unitd is root. A service's own group may read its log.
+log_group = string(default="")
 default_timeout_start = timeout(default="90s")
 default_timeout_stop = timeout(default="90s")
 default_restart_sec = seconds(default="100ms")
@@ -55,7 +66,12 @@ class Config:
     sandbox: str = "lenient"
     log_max_size: int = 16 << 20
     log_max_files: int = 5
-    log_compress: bool = False
+    log_max_age: float = 0.0
+    log_compress: str = "no"
+    log_sync: str = "rotate"  # never, rotate, or seconds
+    log_rate_limit_interval: float = 0.0
+    log_rate_limit_burst: int = 0
+    log_group: str = ""
     default_timeout_start: float | None = 90.0
     default_timeout_stop: float | None = 90.0
     default_restart_sec: float = 0.1
@@ -122,7 +138,8 @@ def parse(lines: list[str], path: str = "unitd.conf") -> Config:
             text = str(each.args[0] if each.args else each).rstrip(".")
             problems.append((number, _say(path, number, re.sub(r' at line "?\d+"?', "", text), "write KEY = VALUE")))
         raise ConfigError([text for _, text in sorted(problems)]) from None
-    checks = {"paths": _paths, "absolute": _absolute, "words": _words, "size": _size, "seconds": _seconds, "timeout": _timeout, "off": _off}
+    checks = {"paths": _paths, "absolute": _absolute, "words": _words, "size": _size, "seconds": _seconds, "timeout": _timeout}
+    checks |= {"age": _age, "compress": _compress, "sync": _sync}
     known = [field.name for field in fields(Config)]
     result = found.validate(Validator(checks), preserve_errors=True)
     for sections, key in get_extra_values(found):
@@ -226,7 +243,20 @@ def _timeout(value: Any) -> float | None:
         raise
 
 
-def _off(value: Any) -> bool:
-    if _text(value).lower() not in ("0", "no", "n", "false", "f", "off"):
-        raise _invalid("compression is not there yet", "write no")
-    return False
+def _age(value: Any) -> float:
+    try:
+        return log_age(_text(value))
+    except ValueProblem as problem:
+        raise _invalid(str(problem), problem.hint) from None
+
+
+def _compress(value: Any) -> str:
+    try:
+        return log_compress(_text(value))
+    except ValueProblem as problem:
+        raise _invalid(str(problem), problem.hint) from None
+
+
+def _sync(value: Any) -> str:
+    text = _text(value).strip()
+    return text if text in ("never", "rotate") else str(_seconds(value))

@@ -181,9 +181,8 @@ class Executor:
 
     def _context(self, unit: Unit, record: Record, effect: Spawn) -> tuple[spawnspec.SpawnContext, list[int]]:
         fds: list[int] = []
-        out = self.output.descriptor(unit)
-        if out is not None:
-            fds.append(out)
+        out, err = self.output.descriptors(unit, record.invocation)
+        fds += [fd for fd in (out, err) if fd is not None]
         env_files: list[tuple[str, str]] = []
         for pattern, optional in unit.exec.environment_files:
             paths = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
@@ -221,6 +220,7 @@ class Executor:
                 cgroup=record.cgroup,
                 join=joins,
                 log_fd=0 if out is not None else None,
+                log_err_fd=1 if err is not None else None,
             ),
             fds,
         )

@@ -1,281 +1,68 @@
-"""The logger process: moves services' output from pipes into files, keeps an index of time and stream, and rotates.
+"""The logger process: moves services' output from pipes into files, one process for all of them.
 
-Runs as a script without the package (standard library only). Commands come as JSON packets with descriptors over the SEQPACKET
-socket whose number is in UNITD_LOGGER_FD; `loglink` is the other side. The file is LOG/UNIT/current; LOG/UNIT/current.idx holds
-records (realtime in µs, offset, stream). "Announce, then move": a record is written before the bytes are spliced, so that a killed
-logger loses nothing and leaves no byte without its stream. Its length is the next record's offset, or the file's size.
+    python -I -S logger.py --package-dir DIR
+
+Standard library only, and of that little, so that a new one is there at once. Commands come as marshal packets with descriptors over the
+SEQPACKET socket whose number is in UNITD_LOGGER_FD; `loglink` is the other side. `logfile` has the files, `rolling` decides, `backstage` has
+what must not be waited for.
 """
 
 from __future__ import annotations
 
-import errno
-import fcntl
-import json
+import marshal
 import os
 import resource
 import select
-import signal
-import socket
-import stat
-import struct
 import sys
-import termios
 import time
-from array import array
-from collections import deque
-from typing import Any
+from struct import unpack
 
-RECORD = struct.Struct("<QQQ")
-OUT, ERR, MANAGER = 0, 1, 2
+if __name__ == "__main__" and "--package-dir" in sys.argv[1:-1]:
+    sys.path.insert(0, sys.argv[sys.argv.index("--package-dir") + 1])
+
+import _signal  # type: ignore[import-not-found]  # signal and socket without their enums, half of this program's start
+import _socket
+
+from unitd.manager import rolling
+from unitd.manager.backstage import Backstage
+from unitd.manager.logfile import Busy, UnitLog
+from unitd.manager.logpipe import capacity, grow, pending_bytes
+from unitd.manager.rolling import Limits, Meter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+    from typing import Any
+
+    from unitd.manager.tee import Peek
+else:
+    from _collections import deque
+
 TURN = 1 << 20  # bytes of one pipe before the next one has its turn
-COALESCE = 0.002
-REPORT_EVERY = 0.1
-RETRY_OPEN = 1.0
-LOCK_EVERY, LOCK_PATIENCE = 0.02, 5.0
-
-
-def rotated(directory: str) -> list[int]:
-    """Start times (µs) of the rotated files in `directory`, oldest first."""
-    found = []
-    for name in os.listdir(directory):
-        if name.startswith("@") and name.endswith(".log") and name[1:-4].isdigit():
-            found.append(int(name[1:-4]))
-    return sorted(found)
-
-
-def recover_index(fd: int, size: int) -> int:
-    """Cut an index to whole records that have data in a file of `size` bytes; where the next record goes."""
-    end = os.fstat(fd).st_size
-    end -= end % RECORD.size
-    while end and RECORD.unpack(os.pread(fd, RECORD.size, end - RECORD.size))[1] >= size:
-        end -= RECORD.size
-    os.ftruncate(fd, end)
-    return end
-
-
-class Busy(Exception):
-    """Another logger still has the directory."""
-
-
-class UnitLog:
-    """The files of one unit. No method but `open` raises: what cannot be written is taken from the pipe, counted and dropped."""
-
-    def __init__(self, name: str, directory: str) -> None:
-        self.name, self.directory = name, directory
-        self.max_size, self.max_files, self.mode = 16 << 20, 5, 0o640
-        self.pipes: dict[int, int] = {}  # fd -> stream
-        self.lock = self.fd = self.idx = -1
-        self.inode = self.size = self.idx_at = 0
-        self.lost = self.gap = 0  # bytes: not yet reported; not yet noted in the file
-        self.why = ""
-        self.retry_at = 0.0
-        self.busy_until = 0.0
-
-    def path(self, name: str) -> str:
-        return os.path.join(self.directory, name)
-
-    # -- files
-
-    def open(self, patient: bool = True) -> None:
-        """Open or make the files, repairing what a killed logger left. Raises OSError; Busy if `patient` and another logger is there."""
-        if self.lock < 0:
-            os.makedirs(self.directory, 0o755, exist_ok=True)
-            self.lock = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if patient:
-                    self.close()
-                    raise Busy from None
-            except OSError:
-                pass  # a file system without locks
-        try:
-            self._finish_rotation()
-            flags = os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
-            self.fd = os.open(self.path("current"), flags | os.O_WRONLY, self.mode)
-            found = os.fstat(self.fd)
-            if not stat.S_ISREG(found.st_mode):
-                raise OSError(errno.EINVAL, "not a regular file", self.path("current"))
-            self.idx = os.open(self.path("current.idx"), flags | os.O_RDWR, self.mode)
-            self.inode, self.size = found.st_ino, found.st_size
-            self.idx_at = recover_index(self.idx, self.size)
-        except OSError:
-            self.close()
-            raise
-
-    def _finish_rotation(self) -> None:
-        """A logger killed between the two renames has moved the index only."""
-        if not os.path.exists(self.path("current.idx")):
-            for name in os.listdir(self.directory):
-                if name.startswith("@") and name.endswith(".idx") and not os.path.exists(self.path(name[:-4] + ".log")):
-                    if os.path.exists(self.path("current")):
-                        os.rename(self.path("current"), self.path(name[:-4] + ".log"))
-
-    def close(self) -> None:
-        """Close the files, not the pipes."""
-        for fd in (self.fd, self.idx, self.lock):
-            if fd >= 0:
-                os.close(fd)
-        self.fd = self.idx = self.lock = -1
-
-    def ready(self) -> bool:
-        """Make sure that `current` is open and still is what readers find under that name."""
-        try:
-            if self.fd >= 0:
-                try:
-                    found = os.stat(self.path("current"), follow_symlinks=False)
-                    same = found.st_ino == self.inode
-                except FileNotFoundError:
-                    same = False
-                if same and found.st_size >= self.size and os.fstat(self.idx).st_nlink:
-                    return True
-                self.close()  # removed, replaced or cut by somebody else
-            now = time.monotonic()
-            if now < self.retry_at:
-                return False
-            self.retry_at = now + RETRY_OPEN
-            self.open(patient=False)
-            self.retry_at = 0.0
-            return True
-        except OSError as error:
-            self.why = error.strerror or str(error)
-            return False
-
-    def rotate(self) -> None:
-        """Give `current` its own name and begin anew; remove the oldest files."""
-        try:
-            first = os.pread(self.idx, RECORD.size, 0)
-            begun = RECORD.unpack(first)[0] if len(first) == RECORD.size else time.time_ns() // 1000
-            begun = max([begun, *(t + 1 for t in rotated(self.directory)[-1:])])
-            # Index first: if we are killed in between, `open` knows what to do.
-            try:
-                os.rename(self.path("current.idx"), self.path(f"@{begun}.idx"))
-            except FileNotFoundError:
-                pass
-            os.rename(self.path("current"), self.path(f"@{begun}.log"))
-            for fd in (self.fd, self.idx):
-                os.close(fd)
-            self.fd = self.idx = -1
-            for old in rotated(self.directory)[: -(self.max_files - 1) or None]:
-                for suffix in ("log", "idx"):
-                    try:
-                        os.unlink(self.path(f"@{old}.{suffix}"))
-                    except FileNotFoundError:
-                        pass
-        except OSError as error:
-            self.why = error.strerror or str(error)
-        self.ready()
-
-    # -- bytes
-
-    def announce(self, stream: int) -> None:
-        """Say what comes next; if nothing comes, the next announcement takes its place."""
-        try:
-            os.pwrite(self.idx, RECORD.pack(time.time_ns() // 1000, self.size, stream), self.idx_at)
-        except OSError:
-            pass  # the bytes are worth more than their time
-
-    def moved(self, size: int) -> None:
-        if size:
-            self.size += size
-            self.idx_at += RECORD.size
-
-    def note(self, text: str) -> bool:
-        """Append a line of the manager's own."""
-        line = text.replace("\n", " ").encode("utf-8", "replace") + b"\n"
-        if not self.ready():
-            return False
-        self.announce(MANAGER)
-        try:
-            if os.pwrite(self.fd, line, self.size) == len(line):
-                self.moved(len(line))
-                return True
-            os.ftruncate(self.fd, self.size)
-        except OSError as error:
-            self.why = error.strerror or str(error)
-        return False
-
-    def drain(self, pipe: int, limit: int) -> int:
-        """Move up to about `limit` bytes that are in the pipe now; how many were taken out of it."""
-        if self.busy_until:
-            return 0
-        if not self.ready():
-            return self.discard(pipe, limit)
-        if self.gap:
-            if not self.note(f"unitd: {self.gap} bytes of output were lost here: {self.why}"):
-                return self.discard(pipe, limit)
-            self.gap = 0
-        if self.max_size:
-            limit = min(limit, max(4096, self.max_size))
-        self.announce(self.pipes[pipe])
-        total, failed = 0, False
-        while total < limit:
-            try:
-                count = self._splice(pipe, limit - total, self.size + total)
-            except BlockingIOError:
-                break
-            except OSError as error:
-                self.why, failed = error.strerror or str(error), True
-                break
-            if count == 0:
-                break
-            total += count
-        self.moved(total)
-        if failed:
-            return total + self.discard(pipe, limit)
-        if self.max_size and self.size >= self.max_size:
-            self.rotate()
-        return total
-
-    def _splice(self, pipe: int, count: int, offset: int) -> int:
-        try:
-            return os.splice(pipe, self.fd, count, offset_dst=offset, flags=os.SPLICE_F_NONBLOCK)
-        except OSError as error:
-            if error.errno != errno.EINVAL:
-                raise
-        # This file system has no splice.
-        data = os.read(pipe, min(count, 65536))
-        return os.pwrite(self.fd, data, offset) if data else 0
-
-    def discard(self, pipe: int, limit: int) -> int:
-        """Take bytes out of the pipe that cannot be kept, so that the service goes on."""
-        total = 0
-        while total < limit:
-            try:
-                data = os.read(pipe, 65536)
-            except OSError:
-                break
-            if not data:
-                break
-            total += len(data)
-        self.lost += total
-        self.gap += total
-        return total
-
-
-def pending_bytes(pipe: int) -> int:
-    """How much is in a pipe."""
-    count = array("i", [0])
-    try:
-        fcntl.ioctl(pipe, termios.FIONREAD, count)
-    except OSError:
-        return 0
-    return count[0]
+REPORT_EVERY = 0.05
+LOCK_EVERY = 0.02
+_SIGNALS = (15, 2, 1)  # TERM, INT, HUP
 
 
 class Logger:
-    """The loop: one epoll, woken by output and by commands only."""
+    """The loop: one epoll, woken by output, by commands and by what they have made due."""
 
-    def __init__(self, sock: socket.socket) -> None:
-        self.sock = sock
+    def __init__(self, sock: _socket.socket, backstage: Backstage, max_open: int = 1000) -> None:
+        """At most about `max_open` units have their files open at a time."""
+        self.sock, self.backstage, self.max_open = sock, backstage, max_open
         self.units: dict[str, UnitLog] = {}
         self.pipes: dict[int, UnitLog] = {}
+        self.opened: dict[str, UnitLog] = {}  # least recently written first
         self.out: deque[bytes] = deque()
         self.dirty: set[str] = set()
         self.waiting: list[UnitLog] = []  # for another logger to end
         self.flushes: list[int] = []
         self.next_report = 0.0
+        self.sync_every = self.next_sync = 0.0
+        self.sync_rotated = True
         self.leaving = False
+        self.peek: Peek | None = None
+        self.child_fd = -1
         self.epoll = select.epoll()
         sock.setblocking(False)
         self.sock_events = select.EPOLLIN
@@ -285,8 +72,9 @@ class Logger:
         """Until asked to leave, or until the manager is gone: its successor brings a new logger, and the pipes keep the bytes."""
         while not self.leaving:
             events = self.epoll.poll(self._timeout())
-            if any(fd in self.pipes for fd, _ in events):
-                time.sleep(COALESCE)  # a writer of single lines would wake us for each of them
+            pause = max((self._pause(fd) for fd, _ in events if fd in self.pipes), default=0.0)
+            if pause:
+                time.sleep(pause)
                 events = self.epoll.poll(0)
             # Commands last: they may close a pipe whose number a new one gets, and its events would be old ones.
             for fd, event in sorted(events, key=lambda e: e[0] == self.sock.fileno()):
@@ -294,35 +82,106 @@ class Logger:
                     self._socket(event)
                 elif fd in self.pipes:
                     self._pipe(fd, event)
-            if self.waiting:
-                self._retry_waiting()
+                elif fd == self.child_fd:
+                    self._watch_child(ended=True)
+            self._timers()
             self._report(False)
             self._send()
+        self.backstage.leave()
         return 0
+
+    # -- time
 
     def _timeout(self) -> float:
         at = []
+        now = time.monotonic()
         if self.dirty and not self.out:
-            at.append(self.next_report - time.monotonic())
+            at.append(self.next_report - now)
         if self.waiting:
             at.append(LOCK_EVERY)
+        if self.sync_every and any(u.unsynced for u in self.opened.values()):
+            at.append(self.next_sync - now)
+        ends = [u.meter.ends() for u in self.units.values() if u.meter is not None]
+        at += [end - now for end in ends if end]
+        ages = [u.age() for u in self.opened.values()]
+        at += [age / 1e6 - time.time() for age in ages if age]
         return max(0.0, min(at)) if at else -1
+
+    def _timers(self) -> None:
+        if self.waiting:
+            self._retry_waiting()
+        now = time.monotonic()
+        for unit in self.units.values():
+            if unit.meter is not None and 0 < unit.meter.ends() <= now:
+                unit.tell_suppressed(unit.meter)
+                self.dirty.add(unit.name)
+        for unit in list(self.opened.values()):
+            if 0 < unit.age() <= time.time_ns() // 1000:
+                unit.rotate_if_due()
+        if self.sync_every and now >= self.next_sync:
+            self.next_sync = now + self.sync_every
+            for unit in self.opened.values():
+                if unit.unsynced and unit.fd >= 0:
+                    unit.unsynced = False
+                    for fd in (unit.fd, unit.idx):
+                        self.backstage.sync(os.dup(fd))
+        self._watch_child()
+
+    def _watch_child(self, ended: bool = False) -> None:
+        """Follow the compressor's pidfd."""
+        if ended:
+            self.epoll.unregister(self.child_fd)
+            self.child_fd = -1
+            self.backstage.ended()
+        if self.child_fd < 0 <= self.backstage.pidfd:
+            self.child_fd = self.backstage.pidfd
+            self.epoll.register(self.child_fd, select.EPOLLIN)
 
     # -- pipes
 
+    def _pause(self, fd: int) -> float:
+        unit = self.pipes[fd]
+        return rolling.pause(pending_bytes(fd), unit.capacity.get(fd, 65536), unit.last.get(fd, 0))
+
     def _pipe(self, fd: int, event: int) -> None:
         unit = self.pipes[fd]
-        if unit.drain(fd, TURN):
-            self.dirty.add(unit.name)
-        if event & (select.EPOLLHUP | select.EPOLLERR) and not pending_bytes(fd):
+        self._drain(unit, fd, TURN)
+        if event & (select.EPOLLHUP | select.EPOLLERR) and unit not in self.waiting and not pending_bytes(fd):
             self._drop_pipe(unit, fd)
             if not unit.pipes:
                 self._forget(unit)
 
+    def _drain(self, unit: UnitLog, fd: int, limit: int) -> int:
+        """One turn of a pipe; 0 also while another logger has the files."""
+        if unit in self.waiting:
+            return 0
+        try:
+            count = unit.drain(fd, limit, self.peek)
+        except Busy:
+            self.waiting.append(unit)
+            for other in unit.pipes:
+                self.epoll.unregister(other)
+            return 0
+        if count:
+            self.dirty.add(unit.name)
+            if count * 2 >= unit.capacity[fd]:
+                unit.capacity[fd] = grow(fd, unit.capacity[fd])
+        self._used(unit)
+        return count
+
+    def _used(self, unit: UnitLog) -> None:
+        self.opened.pop(unit.name, None)
+        if unit.fd >= 0:
+            self.opened[unit.name] = unit
+            if len(self.opened) > self.max_open:
+                oldest = next(iter(self.opened))
+                self.opened.pop(oldest).close()
+
     def _drop_pipe(self, unit: UnitLog, fd: int) -> None:
-        if not unit.busy_until:
+        if unit not in self.waiting:
             self.epoll.unregister(fd)
-        del unit.pipes[fd], self.pipes[fd]
+        for table in (unit.pipes, unit.capacity, unit.last, self.pipes):
+            table.pop(fd, None)
         os.close(fd)
 
     def _empty(self, unit: UnitLog) -> None:
@@ -330,10 +189,9 @@ class Logger:
         for fd in list(unit.pipes):
             left = pending_bytes(fd)
             while left > 0:
-                count = unit.drain(fd, left)
+                count = self._drain(unit, fd, left)
                 if count == 0:
                     break
-                self.dirty.add(unit.name)
                 left -= count
 
     def _forget(self, unit: UnitLog) -> None:
@@ -343,6 +201,7 @@ class Logger:
         self._report(True)
         unit.close()
         self.units.pop(unit.name, None)
+        self.opened.pop(unit.name, None)
         self.dirty.discard(unit.name)
         if unit in self.waiting:
             self.waiting.remove(unit)
@@ -353,20 +212,20 @@ class Logger:
     def _socket(self, event: int) -> None:
         while event & ~select.EPOLLOUT:
             try:
-                data, controls, _flags, _ = self.sock.recvmsg(65536, socket.CMSG_SPACE(4 * 16), socket.MSG_CMSG_CLOEXEC)
+                data, controls, _flags, _ = self.sock.recvmsg(65536, _socket.CMSG_SPACE(4 * 16), _socket.MSG_CMSG_CLOEXEC)
             except BlockingIOError:
                 return
             except OSError:
                 data, controls = b"", []
-            rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS)
-            fds = [fd for level, kind, body in controls if (level, kind) == rights for fd in array("i", body)]
+            rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS)
+            fds = [fd for level, kind, body in controls if (level, kind) == rights for fd in unpack(f"{len(body) // 4}i", body)]
             if not data:
                 self.leaving = True
                 return
             try:
-                self._command(json.loads(data), fds)
-            except (ValueError, KeyError, TypeError) as error:
-                print(f"unitd logger: cannot read a command: {error!r}", file=sys.stderr)
+                self._command(marshal.loads(data), fds)
+            except (ValueError, KeyError, TypeError, EOFError, AttributeError) as error:
+                os.write(2, f"unitd: logger: cannot read a command: {error!r}\n".encode())
             for fd in fds:
                 if fd not in self.pipes:
                     os.close(fd)
@@ -378,12 +237,22 @@ class Logger:
         elif op == "close":
             if command["unit"] in self.units:
                 self._forget(self.units[command["unit"]])
+        elif op == "begin":
+            unit = self.units.get(command["unit"])
+            if unit is not None:
+                self._empty(unit)  # that was the invocation before
+                unit.begin = int(command["at"]), str(command["id"])
         elif op == "note":
             unit = self.units.get(command["unit"])
             if unit is not None:
                 self._empty(unit)
-                if not unit.busy_until and unit.note(command["text"]):
+                if unit not in self.waiting and unit.note(command["text"]):
                     self.dirty.add(unit.name)
+                    self._used(unit)
+        elif op == "rotate":
+            self._rotate(command["unit"], command["dir"])
+        elif op == "sync":
+            self.sync_every, self.sync_rotated = float(command["every"]), bool(command["rotated"])
         elif op == "flush":
             self.flushes.append(command["seq"])
             self._flush()
@@ -397,10 +266,23 @@ class Logger:
             self._forget(unit)
             unit = None
         if unit is None:
-            unit = self.units[name] = UnitLog(name, directory)
-        unit.max_size = int(command.get("max_size") or 0)
-        unit.max_files = max(1, int(command.get("max_files") or 5))
-        unit.mode = int(command.get("mode") or 0o640)
+            unit = self.units[name] = UnitLog(name, os.fsdecode(directory), self.backstage, self.sync_rotated)
+        limits = Limits(**command.get("limits", {}))
+        limits.max_files = max(1, limits.max_files)
+        if limits.rate_interval and limits.rate_burst:
+            if unit.meter is None or (unit.meter.interval, unit.meter.burst) != (limits.rate_interval, limits.rate_burst):
+                unit.meter = Meter(limits.rate_interval, limits.rate_burst)
+            if self.peek is None:
+                from unitd.manager.tee import Peek
+
+                self.peek = Peek()
+        else:
+            unit.meter = None
+        unit.limits = limits
+        unit.mode, unit.gid = int(command.get("mode") or 0o640), int(command.get("gid", -1))
+        unit.identifier = str(command.get("identifier", ""))
+        if command.get("begin"):
+            unit.begin = int(command["begin"][0]), str(command["begin"][1])
         if fds:
             self._empty(unit)
             for fd in list(unit.pipes):
@@ -408,37 +290,41 @@ class Logger:
         for stream, fd in enumerate(fds[:2]):
             os.set_blocking(fd, False)
             unit.pipes[fd], self.pipes[fd] = stream, unit
-            if not unit.busy_until:
+            unit.capacity[fd] = capacity(fd)
+            if unit not in self.waiting:
                 self.epoll.register(fd, select.EPOLLIN)
-        if unit.fd < 0 and not unit.busy_until:
-            try:
-                unit.open()
-            except Busy:
-                unit.busy_until = time.monotonic() + LOCK_PATIENCE
-                self.waiting.append(unit)
-                for fd in unit.pipes:
-                    self.epoll.unregister(fd)
-            except OSError as error:
-                unit.why = error.strerror or str(error)
+
+    def _rotate(self, name: str, directory: str) -> None:
+        """By hand. A unit that has not written yet may have a file of an earlier life."""
+        unit = self.units.get(name) or UnitLog(name, directory, self.backstage, self.sync_rotated)
+        self._empty(unit)
+        try:
+            if unit not in self.waiting and os.path.exists(unit.path("current")) and unit.ready() and unit.size:
+                unit.rotate()
+        except Busy:
+            pass
+        if name in self.units:
+            self._used(unit)
+        else:
+            unit.close()
 
     def _retry_waiting(self) -> None:
         for unit in list(self.waiting):
             try:
-                unit.open(patient=time.monotonic() < unit.busy_until)
+                unit.ready()
             except Busy:
                 continue
-            except OSError as error:
-                unit.why = error.strerror or str(error)
             self.waiting.remove(unit)
-            unit.busy_until = 0.0
             for fd in unit.pipes:
                 self.epoll.register(fd, select.EPOLLIN)
         self._flush()
 
     def _flush(self) -> None:
-        if self.flushes and not self.waiting:
-            for unit in list(self.units.values()):
-                self._empty(unit)
+        if not self.flushes:
+            return
+        for unit in list(self.units.values()):
+            self._empty(unit)
+        if not self.waiting:
             self._report(True)
             for seq in self.flushes:
                 self._tell({"flushed": seq})
@@ -462,12 +348,12 @@ class Logger:
                     self.units[name].lost = 0
 
     def _tell(self, message: dict[str, Any]) -> None:
-        self.out.append(json.dumps(message).encode())
+        self.out.append(marshal.dumps(message))
 
     def _send(self) -> None:
         while self.out:
             try:
-                self.sock.send(self.out[0], socket.MSG_DONTWAIT | socket.MSG_NOSIGNAL)
+                self.sock.send(self.out[0], _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL)
             except BlockingIOError:
                 break
             except OSError:
@@ -482,20 +368,20 @@ class Logger:
 
 def main() -> int:
     """Run until the manager is gone. It is told to leave, not signalled: a signal to the whole group is meant for the services."""
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)
+    for number in _SIGNALS:
+        _signal.signal(number, _signal.SIG_IGN)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     if os.getpriority(os.PRIO_PROCESS, 0) < 10:
         os.setpriority(os.PRIO_PROCESS, 0, 10)
     try:
-        with open("/proc/self/comm", "w", encoding="ascii") as file:
-            file.write("unitd: logger")
+        with open("/proc/self/comm", "wb", buffering=0) as file:
+            file.write(b"unitd: logger")
     except OSError:
         pass
     fd = int(os.environ.pop("UNITD_LOGGER_FD"))
     os.set_inheritable(fd, False)
-    return Logger(socket.socket(fileno=fd)).run()
+    return Logger(_socket.socket(fileno=fd), Backstage(), max(16, min(hard, 1 << 20) // 8)).run()
 
 
 if __name__ == "__main__":

@@ -6,12 +6,14 @@ import array
 import asyncio
 import errno
 import fcntl
-import json
+import marshal
 import os
 import socket
 from collections import deque
 from collections.abc import Callable
 from typing import Any
+
+from unitd.manager.rolling import Limits
 
 #: send(2) errors after which the same packet may be sent later.
 _LATER = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS)
@@ -31,6 +33,7 @@ class LogLink:
         self._queue: deque[tuple[dict[str, Any], list[int], bool]] = deque()  # packet, descriptors, close them when sent
         self._flushes: dict[int, asyncio.Future[None]] = {}
         self._seq = 0
+        self._sync: dict[str, Any] = {"op": "sync", "rotated": True, "every": 0.0}
         self._writing = False
         self._retry: asyncio.TimerHandle | None = None
 
@@ -46,6 +49,7 @@ class LogLink:
         self.loop.add_reader(sock.fileno(), self._read)
         notes = [item for item in self._queue if item[0]["op"] == "note"]
         self._drop_queue()
+        self._put(self._sync)
         self.reopen_all()
         for message, _, _ in notes:
             self._put(message)
@@ -81,18 +85,20 @@ class LogLink:
         read_fd: int,
         *,
         err_fd: int | None = None,
-        max_size: int = 16 << 20,
-        max_files: int = 5,
+        limits: Limits | None = None,
         mode: int = 0o640,
+        gid: int = -1,
+        identifier: str = "",
     ) -> None:
         """Have `read_fd` written to directory/current; `err_fd` is a second pipe for stderr. Both stay the caller's: they are duplicated.
 
-        `max_size` in bytes (0: no rotation), `max_files` counts `current` too, `mode` is the files'.
-        A second open replaces pipe and limits.
+        `mode` is the files', `gid` their group (-1: ours). A second open replaces pipe and settings.
         """
         fds = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in (read_fd, err_fd) if fd is not None]
         old = self.units.get(unit)
-        message = {"op": "open", "unit": unit, "dir": directory, "max_size": max_size, "max_files": max_files, "mode": mode}
+        message = {"op": "open", "unit": unit, "dir": directory, **_settings(limits or Limits(), mode, gid, identifier)}
+        if old is not None and "begin" in old[0]:
+            message["begin"] = old[0]["begin"]
         self.units[unit] = (message, fds)
         self._put(message, fds)
         if old is not None:
@@ -104,6 +110,30 @@ class LogLink:
         if entry is not None:
             self._put({"op": "close", "unit": unit})
             self._release(entry[1])
+
+    def change(self, unit: str, limits: Limits, mode: int = 0o640, gid: int = -1, identifier: str = "") -> None:
+        """Other settings for an open unit; unchanged ones cost nothing."""
+        entry = self.units.get(unit)
+        wanted = _settings(limits, mode, gid, identifier)
+        if entry is not None and any(entry[0].get(key) != value for key, value in wanted.items()):
+            entry[0].update(wanted)
+            self._put(entry[0])
+
+    def begin(self, unit: str, invocation: str, at: int) -> None:
+        """What comes now is another invocation of an open unit, since `at` (µs of realtime)."""
+        entry = self.units.get(unit)
+        if entry is not None:
+            entry[0]["begin"] = [at, invocation]
+            self._put({"op": "begin", "unit": unit, "id": invocation, "at": at})
+
+    def rotate(self, unit: str, directory: str) -> None:
+        """Rotate a unit's log now, if there is anything in it. `flush` tells when it is done."""
+        self._put({"op": "rotate", "unit": unit, "dir": directory})
+
+    def sync(self, rotated: bool, every: float) -> None:
+        """When bytes are brought to the disk: at rotation, and every so many seconds (0: never). To be said before `attach`."""
+        self._sync = {"op": "sync", "rotated": rotated, "every": every}
+        self._put(self._sync)
 
     def note(self, unit: str, text: str) -> None:
         """Add a line of the manager's own to an open unit's log, behind all output so far."""
@@ -158,7 +188,7 @@ class LogLink:
             if not release:
                 try:
                     control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-                    self.sock.sendmsg([json.dumps(message).encode()], control, socket.MSG_NOSIGNAL)
+                    self.sock.sendmsg([marshal.dumps(message)], control, socket.MSG_NOSIGNAL)
                 except OSError as error:
                     if error.errno == errno.EAGAIN:
                         self._start_writing()
@@ -204,8 +234,8 @@ class LogLink:
                 self.detach()
                 return
             try:
-                event = json.loads(data)
-            except ValueError:
+                event = marshal.loads(data)
+            except (ValueError, EOFError, TypeError):
                 continue
             if "flushed" in event:
                 future = self._flushes.pop(event["flushed"], None)
@@ -213,3 +243,7 @@ class LogLink:
                     future.set_result(None)
             else:
                 self.on_event(event)
+
+
+def _settings(limits: Limits, mode: int, gid: int, identifier: str) -> dict[str, Any]:
+    return {"limits": {name: getattr(limits, name) for name in Limits.__slots__}, "mode": mode, "gid": gid, "identifier": identifier}

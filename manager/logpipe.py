@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import fcntl
 import os
+import sys
 
 ROOT_SIZE = 256 * 1024
+BIG = 1 << 20  # what a pipe grows to that is found full
+_FIONREAD = 0x541B
 
 
 def make_pipe(size: int | None = None) -> tuple[int, int]:
@@ -33,3 +36,26 @@ def make_pipe(size: int | None = None) -> tuple[int, int]:
         except OSError:
             pass
     return read_fd, write_fd
+
+
+def pending_bytes(pipe: int) -> int:
+    """How much is in a pipe."""
+    try:
+        return int.from_bytes(fcntl.ioctl(pipe, _FIONREAD, bytes(4)), sys.byteorder)
+    except OSError:
+        return 0
+
+
+def capacity(pipe: int) -> int:
+    """How much a pipe can hold."""
+    return fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ)
+
+
+def grow(pipe: int, size: int) -> int:
+    """Give a pipe of `size` that was found full more room; what it holds now. Without privilege the sum of all is limited: it stays."""
+    if size >= BIG or os.geteuid() != 0:
+        return size
+    try:
+        return fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, BIG)
+    except OSError:
+        return BIG  # do not ask again

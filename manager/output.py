@@ -1,13 +1,17 @@
-"""The manager's side of captured output: one pipe per unit, held in the warden's store so that neither end is ever lost."""
+"""The manager's side of captured output: a pipe for each unit (or one for each stream), held in the warden's store so that neither end is lost."""
 
 from __future__ import annotations
 
+import fcntl
+import grp
 import os
-from typing import TYPE_CHECKING
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
 
-from unitd.manager import logpipe
+from unitd.manager import logpipe, users
+from unitd.manager.rolling import Limits
 from unitd.units.model import Unit
-from unitd.units.values import parse_size
 
 if TYPE_CHECKING:
     from unitd.manager.config import Config
@@ -16,48 +20,123 @@ if TYPE_CHECKING:
 
 #: What StandardOutput= may say and still mean: unitd captures it.
 CAPTURED = ("journal", "inherit", "syslog", "kmsg", "journal+console", "kmsg+console", "syslog+console")
+#: Names in the warden's store: the pipe of a unit, and the one of its stderr where it has its own.
+STORES = ("log", "err")
+
+
+class Pipe(NamedTuple):
+    """Both ends of a pipe."""
+
+    reader: int
+    writer: int
+
+
+def limits_of(unit: Unit | None, config: Config) -> Limits:
+    """What a unit's log may take: its own settings over those of unitd.conf."""
+    found = Limits(
+        config.log_max_size, config.log_max_files, config.log_max_age, config.log_compress, config.log_rate_limit_interval, config.log_rate_limit_burst
+    )
+    if unit is not None:
+        own, e = unit.log, unit.exec
+        found.max_size = found.max_size if own.max_size is None else own.max_size
+        found.max_files = found.max_files if own.max_files is None else own.max_files
+        found.max_age = found.max_age if own.max_age is None else own.max_age
+        found.compress = own.compress or found.compress
+        found.rate_interval = found.rate_interval if e.log_rate_limit_interval is None else e.log_rate_limit_interval
+        found.rate_burst = found.rate_burst if e.log_rate_limit_burst is None else e.log_rate_limit_burst
+    return found
+
+
+def readers_gid(config: Config) -> int:
+    """The group that may read logs, -1 for our own."""
+    for name in [config.log_group] if config.log_group else ["adm"] if os.geteuid() == 0 else []:
+        try:
+            return grp.getgrnam(name).gr_gid
+        except KeyError:
+            continue
+    return -1
 
 
 class Output:
     """Pipes by unit name; the logger reads them, services write them."""
 
-    def __init__(self, log: LogLink, link: WardenLink, log_dir: str, config: Config) -> None:
-        self.log, self.link, self.log_dir, self.config = log, link, log_dir, config
-        self.pipes: dict[str, tuple[int, int]] = {}
+    def __init__(self, log: LogLink, link: WardenLink, log_dir: str, config: Config, find: Callable[[str], Unit | None]) -> None:
+        """`find` gives a loaded unit by its name."""
+        self.log, self.link, self.log_dir, self.config, self.find = log, link, log_dir, config, find
+        self.pipes: dict[str, dict[str, Pipe]] = {}  # unit -> store -> pipe
+        self.groups: dict[str, int] = {}
+        self.invocations: dict[str, str] = {}
+        self.readers = readers_gid(config)
+        log.sync(config.log_sync != "never", 0.0 if config.log_sync in ("never", "rotate") else float(config.log_sync))
 
     def directory(self, unit: str) -> str:
         """Where the unit's output is kept."""
         return os.path.join(self.log_dir, unit)
 
-    def descriptor(self, unit: Unit) -> int | None:
-        """The write end for the unit's stdout and stderr; None when neither is captured."""
+    def descriptors(self, unit: Unit, invocation: str = "") -> tuple[int | None, int | None]:
+        """Write ends for the unit's stdout and stderr. (None, None) when neither is captured, (fd, None) when they share one."""
         if unit.exec.standard_output not in CAPTURED and unit.exec.standard_error not in CAPTURED:
-            return None
-        if unit.name not in self.pipes:
-            self.pipes[unit.name] = logpipe.make_pipe()
-            self.link.store(f"log:{unit.name}", list(self.pipes[unit.name]))
-            self._open(unit.name, unit)
-        return self.pipes[unit.name][1]
+            return None, None
+        name, have = unit.name, self.pipes.setdefault(unit.name, {})
+        wanted = STORES if unit.log.streams == "separate" else STORES[:1]
+        new = [store for store in wanted if store not in have]
+        for store in new:
+            have[store] = Pipe(*logpipe.make_pipe())
+            self.link.store(f"{store}:{name}", list(have[store]))
+        if new:
+            self._open(name, unit)
+        else:
+            self.refresh(name)
+        if invocation and self.invocations.get(name) != invocation:
+            self.invocations[name] = invocation
+            self.log.begin(name, invocation, time.time_ns() // 1000)
+        return have["log"].writer, have["err"].writer if "err" in wanted else None
 
-    def restore(self, name: str, fds: list[int]) -> None:
+    def restore(self, store: str, name: str, fds: list[int]) -> None:
         """Take back a pipe that an earlier manager had made."""
-        if len(fds) == 2:
-            # The store keeps no order: the read end is the one that cannot be written.
-            reader, writer = sorted(fds, key=_is_writable)
-            self.pipes[name] = (reader, writer)
-            self._open(name, None)
+        if len(fds) != 2:
+            for fd in fds:
+                os.close(fd)
+            return
+        # The store keeps no order: the read end is the one that cannot be written.
+        self.pipes.setdefault(name, {})[store] = Pipe(*sorted(fds, key=_is_writable))
+        if "log" in self.pipes[name]:
+            self._open(name, self.find(name))
+
+    def refresh(self, name: str) -> None:
+        """Tell the logger settings that may have changed."""
+        unit = self.find(name)
+        if name in self.pipes and unit is not None:
+            self.log.change(name, limits_of(unit, self.config), 0o640, self.groups[name], unit.exec.syslog_identifier)
+
+    def refresh_all(self) -> None:
+        """After a reload."""
+        for name in self.pipes:
+            self.refresh(name)
+
+    def _group(self, unit: Unit | None) -> int:
+        """A service that runs as somebody else may read its own log, through its group."""
+        if unit is not None and os.geteuid() == 0 and (unit.exec.user or unit.exec.group):
+            try:
+                gid = users.resolve_user(unit.exec).gid
+            except users.UserError:
+                gid = None
+            return self.readers if gid is None else gid
+        return self.readers
 
     def _open(self, name: str, unit: Unit | None) -> None:
-        size, files = self.config.log_max_size, self.config.log_max_files
-        if unit is not None:
-            own_size = unit.settings.get(("X-Unitd", "LogMaxSize"))
-            own_files = unit.settings.get(("X-Unitd", "LogMaxFiles"))
-            size = (parse_size(own_size[-1]) or size) if own_size else size
-            files = int(own_files[-1]) if own_files and own_files[-1].isdigit() else files
-        self.log.open(name, self.directory(name), self.pipes[name][0], max_size=size, max_files=files)
+        self.groups[name] = self._group(unit)
+        pipes = self.pipes[name]
+        self.log.open(
+            name,
+            self.directory(name),
+            pipes["log"].reader,
+            err_fd=pipes["err"].reader if "err" in pipes else None,
+            limits=limits_of(unit, self.config),
+            gid=self.groups[name],
+            identifier=unit.exec.syslog_identifier if unit is not None else "",
+        )
 
 
 def _is_writable(fd: int) -> bool:
-    import fcntl
-
     return bool(fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE)

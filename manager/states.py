@@ -92,6 +92,8 @@ class Record:
     stamps: dict[str, float] = field(default_factory=dict)  # ActiveEnter ActiveExit InactiveEnter InactiveExit StateChange ExecMainStart ExecMainExit -> realtime
     n_accepted: int = 0
     cgroup: str = ""
+    log_lost: int = 0  # bytes of output that could not be kept
+    log_lost_why: str = ""
     used_at: float = 0.0
 
     @property

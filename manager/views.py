@@ -128,7 +128,8 @@ class Views:
             "tree": tree,
             "restart": restart,
             "last_failure": record.last_failure,
-            "warnings": [str(p) for p in unit.problems if p.severity == "warning"] + self.unlimited(unit),
+            "warnings": [str(p) for p in unit.problems if p.severity == "warning"] + self.unlimited(unit) + _lost(record),
+            "log_lost": record.log_lost,
             "docs": list(unit.unit.documentation),
             "triggered_by": [],
             "triggers": [],
@@ -162,3 +163,7 @@ class Views:
 
 def _comm(cmdline: str) -> str:
     return cmdline.split(" ", 1)[0].rpartition("/")[2]
+
+
+def _lost(record: Record) -> list[str]:
+    return [f"{record.log_lost} bytes of output were lost, because the log could not be written: {record.log_lost_why}"] if record.log_lost else []

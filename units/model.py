@@ -184,6 +184,17 @@ class KillContext:
 
 
 @dataclass(frozen=True)
+class LogContext:
+    """How captured output is kept ([X-Unitd]); None means as unitd.conf says, 0 without limit."""
+
+    max_size: int | None = None
+    max_files: int | None = None
+    max_age: float | None = None
+    compress: str | None = None  # no yes zstd gzip
+    streams: str = "merged"  # merged separate
+
+
+@dataclass(frozen=True)
 class InstallSection:
     """[Install]; only enable and disable read it."""
 
@@ -214,6 +225,7 @@ class Unit:
     service: ServiceSection = ServiceSection()
     exec: ExecContext = ExecContext()
     kill: KillContext = KillContext()
+    log: LogContext = LogContext()
     install: InstallSection = InstallSection()
     settings: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 

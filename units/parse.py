@@ -10,7 +10,7 @@ from unitd.units.builder import Builder, Defaults, Fatal
 from unitd.units.directives import DIRECTIVES, SECTIONS, Directive
 from unitd.units.errors import Problem, ValueProblem
 from unitd.units.lexer import Assignment
-from unitd.units.model import ExecContext, InstallSection, KillContext, ServiceSection, Unit, UnitSection
+from unitd.units.model import ExecContext, InstallSection, KillContext, LogContext, ServiceSection, Unit, UnitSection
 from unitd.units.readers import READERS
 from unitd.units.service import finish_service
 from unitd.units.specifiers import HostFacts
@@ -20,7 +20,14 @@ __all__ = ["Defaults", "build"]
 #: Values with which a confining directive confines nothing.
 _OFF = frozenset(("", "no", "n", "false", "f", "off", "0", "infinity", "none", "default"))
 #: First part of a directive's field -> what it is collected into; the name is also the unit's attribute.
-_PARTS: Mapping[str, Callable[..., Any]] = {"unit": UnitSection, "service": ServiceSection, "exec": ExecContext, "kill": KillContext, "install": InstallSection}
+_PARTS: Mapping[str, Callable[..., Any]] = {
+    "unit": UnitSection,
+    "service": ServiceSection,
+    "exec": ExecContext,
+    "kill": KillContext,
+    "log": LogContext,
+    "install": InstallSection,
+}
 #: Unit type -> what completes and checks it once all is read: finish(builder, parts), parts being part -> field -> value.
 _FINISH: Mapping[str, Callable[[Builder, dict[str, dict[str, Any]]], None]] = {"service": finish_service}
 

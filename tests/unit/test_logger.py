@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import marshal
 import os
 import select
 import shutil
@@ -12,15 +13,20 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.harness import ROOT
 from unitd.bus import logread
 from unitd.manager import logger, logpipe
+from unitd.manager.backstage import Backstage
+from unitd.manager.logfile import UnitLog
 from unitd.manager.loglink import LogLink
+from unitd.manager.rolling import Limits
 
 RECORD = struct.Struct("<QQQ")
 
@@ -39,7 +45,7 @@ class Rig:
     def start(self) -> None:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.process = subprocess.Popen(
-            [sys.executable, "-I", "-S", logger.__file__], pass_fds=[theirs.fileno()], env={"UNITD_LOGGER_FD": str(theirs.fileno())}
+            [sys.executable, "-I", "-S", logger.__file__, "--package-dir", str(ROOT)], pass_fds=[theirs.fileno()], env={"UNITD_LOGGER_FD": str(theirs.fileno())}
         )
         theirs.close()
         self.link.attach(ours)
@@ -49,9 +55,9 @@ class Rig:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def open(self, unit: str, **limits: int) -> int:
+    def open(self, unit: str, **limits: Any) -> int:
         read_fd, write_fd = logpipe.make_pipe()
-        self.link.open(unit, str(self.directory / unit), read_fd, **limits)
+        self.link.open(unit, str(self.directory / unit), read_fd, limits=Limits(**limits))
         os.close(read_fd)
         self.writers[unit] = write_fd
         return write_fd
@@ -72,6 +78,14 @@ class Rig:
         if not seen():
             self.loop.run_until_complete(asyncio.wait_for(done, 20))
         self.link.on_event = self.events.append
+
+    @staticmethod
+    def settle(done: Callable[[], bool]) -> None:
+        """Wait for the logger's background work, which tells nobody."""
+        end = time.monotonic() + 30
+        while not done():
+            assert time.monotonic() < end
+            time.sleep(0.01)
 
     def current(self, unit: str) -> bytes:
         return (self.directory / unit / "current").read_bytes()
@@ -151,8 +165,7 @@ def test_rotation_keeps_every_line_and_at_most_so_many_files(rig: Rig) -> None:
         rig.flush()
         followed += follower.read_new()
     assert [line.text for line in followed] == written
-    names = sorted(os.listdir(rig.directory / "a.service"))
-    assert sum(n.endswith(".log") for n in names) == 3 and sum(n.endswith(".idx") for n in names) == 4
+    rig.settle(lambda: len(list((rig.directory / "a.service").glob("@*.log"))) == 3 and len(list((rig.directory / "a.service").glob("*.idx"))) == 4)
     kept = everything(rig.directory / "a.service")
     assert kept == written[-len(kept) :] and len(kept) > 200
     assert [line.text for line in logread.tail(str(rig.directory / "a.service"), 200)] == written[-200:]
@@ -164,7 +177,7 @@ def test_one_file_is_allowed(rig: Rig) -> None:
     for _ in range(5):
         os.write(fd, b"y" * 4000 + b"\n")
         rig.flush()
-    assert sorted(os.listdir(rig.directory / "a.service")) == ["current", "current.idx"]
+    rig.settle(lambda: sorted(os.listdir(rig.directory / "a.service")) == ["current", "current.idx"])
 
 
 @pytest.mark.parametrize("how", ["unlink", "rename", "truncate", "rmtree", "index"])
@@ -224,7 +237,7 @@ def test_kill_9_loses_no_line(rig: Rig) -> None:
 def test_kill_9_loses_no_line_of_two_streams(rig: Rig) -> None:
     """In the file lines may be torn; by the index none is."""
     pipes = [logpipe.make_pipe(), logpipe.make_pipe()]
-    rig.link.open("a.service", str(rig.directory / "a.service"), pipes[0][0], err_fd=pipes[1][0], max_size=1 << 20, max_files=10000)
+    rig.link.open("a.service", str(rig.directory / "a.service"), pipes[0][0], err_fd=pipes[1][0], limits=Limits(1 << 20, 10000))
     stop = threading.Event()
     counts = [0, 0]
 
@@ -311,7 +324,7 @@ def test_close_writes_what_is_left_and_the_last_writer_closing_ends_a_unit(rig: 
 
 def test_garbage_commands_do_no_harm(rig: Rig) -> None:
     assert rig.link.sock is not None
-    for packet in (b"{", b"[]", b'{"op":"open"}', b'{"op":"open","unit":"x","dir":3}', b'"x"', b'{"op":"note","unit":"none","text":"x"}'):
+    for packet in (b"{", b"\xff" * 9, *(marshal.dumps(v) for v in ([], {"op": "open"}, {"op": "open", "unit": "x", "dir": 3}, "x", {"op": "note", "unit": "none", "text": "x"}))):
         rig.link.sock.send(packet)
     fd = rig.open("a.service")
     os.write(fd, b"fine\n")
@@ -339,15 +352,15 @@ def test_an_unwritable_place_drops_output_counts_it_and_recovers(rig: Rig) -> No
     os.write(fd, b"lost\n")
     rig.flush()
     lost = [e for e in rig.events if "lost" in e]
-    assert lost == [{"lost": {"a.service": 5}, "why": {"a.service": "File exists"}}]
+    assert lost == [{"lost": {"a.service": 5}, "why": {"a.service": "Not a directory"}}]
     directory.unlink()
-    unit = logger.UnitLog("a.service", str(directory))
-    unit.gap, unit.why = 5, "File exists"
+    unit = UnitLog("a.service", str(directory), Backstage(press=False))
+    unit.gap, unit.why = 5, "Not a directory"
     read_fd, write_fd = logpipe.make_pipe()
     unit.pipes[read_fd] = 0
     os.write(write_fd, b"kept\n")
     assert unit.drain(read_fd, 1 << 20) == 5
-    assert (directory / "current").read_bytes() == b"unitd: 5 bytes of output were lost here: File exists\nkept\n"
+    assert (directory / "current").read_bytes() == b"unitd: 5 bytes of output were lost here: Not a directory\nkept\n"
     unit.close()
     for other in (read_fd, write_fd):
         os.close(other)
@@ -386,7 +399,7 @@ def test_a_full_disk_stops_no_service_and_ends_by_itself(rig: Rig) -> None:
 def test_a_rotation_cut_in_half_is_finished(tmp_path: Path) -> None:
     (tmp_path / "current").write_bytes(b"old\n")
     (tmp_path / "@5.idx").write_bytes(RECORD.pack(5, 0, 0))
-    unit = logger.UnitLog("a.service", str(tmp_path))
+    unit = UnitLog("a.service", str(tmp_path), Backstage(press=False))
     unit.open()
     unit.close()
     assert sorted(os.listdir(tmp_path)) == ["@5.idx", "@5.log", "current", "current.idx"]
@@ -396,7 +409,7 @@ def test_a_rotation_cut_in_half_is_finished(tmp_path: Path) -> None:
 def test_an_index_is_cut_to_whole_records_that_have_data(tmp_path: Path) -> None:
     (tmp_path / "current").write_bytes(b"0123456789")
     (tmp_path / "current.idx").write_bytes(RECORD.pack(1, 0, 0) + RECORD.pack(2, 5, 1) + RECORD.pack(3, 10, 0) + b"torn")
-    unit = logger.UnitLog("a.service", str(tmp_path))
+    unit = UnitLog("a.service", str(tmp_path), Backstage(press=False))
     unit.open()
     assert unit.idx_at == 48 and (tmp_path / "current.idx").stat().st_size == 48
     unit.close()
@@ -407,7 +420,7 @@ def test_an_idle_logger_sleeps(rig: Rig) -> None:
     rig.open("a.service")
     rig.flush()
     sock = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    idle = logger.Logger(sock[0])
+    idle = logger.Logger(sock[0], Backstage(press=False))
     assert idle._timeout() == -1 and idle.sock_events == select.EPOLLIN
     for end in sock:
         end.close()

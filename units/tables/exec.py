@@ -33,6 +33,8 @@ StandardInputText|inputtext|exec.standard_input_data||Text for StandardInput=dat
 StandardInputData|inputdata|exec.standard_input_data||Base64 data for StandardInput=data.
 TTYPath|str|exec.tty_path|/dev/console|Terminal of StandardInput=tty.
 SyslogIdentifier|str|exec.syslog_identifier||Name in front of log lines.
+LogRateLimitIntervalSec|span|exec.log_rate_limit_interval|0|Interval of LogRateLimitBurst=; 0: no limit.
+LogRateLimitBurst|uint|exec.log_rate_limit_burst|0|Lines that may come in the interval; the others are counted and dropped. 0: no limit.
 RuntimeDirectory|directories|exec.directories.Runtime||Directories below /run, removed at stop.
 StateDirectory|directories|exec.directories.State||Directories below /var/lib.
 CacheDirectory|directories|exec.directories.Cache||Directories below /var/cache.
@@ -51,7 +53,7 @@ IgnoreSIGPIPE|bool|exec.ignore_sigpipe|yes|Whether SIGPIPE is ignored.
 """
 _NOTED = """
     DynamicUser! PAMName LoadCredential LoadCredentialEncrypted SetCredential SetCredentialEncrypted ImportCredential SecureBits! Personality
-    CoredumpFilter NUMAPolicy NUMAMask TTYReset TTYVHangup TTYVTDisallocate TTYRows TTYColumns LogLevelMax LogRateLimitIntervalSec LogRateLimitBurst
+    CoredumpFilter NUMAPolicy NUMAMask TTYReset TTYVHangup TTYVTDisallocate TTYRows TTYColumns LogLevelMax
     LogExtraFields LogNamespace LogFilterPatterns SyslogFacility SyslogLevel SyslogLevelPrefix UtmpIdentifier UtmpMode KeyringMode MountAPIVFS MountFlags
     RootImage! RootImageOptions RootHash! RootHashSignature RootVerity RootEphemeral ProtectSystem! ProtectHome! ProtectHostname! ProtectClock!
     ProtectKernelTunables! ProtectKernelModules! ProtectKernelLogs! ProtectControlGroups! ProtectProc! ProcSubset! PrivateTmp! PrivateDevices!

@@ -5,10 +5,13 @@ from __future__ import annotations
 from unitd.units.tables.row import noted, rows
 
 _HONOURED = """
-LogMaxSize|keep|||Size at which captured output is rotated.
-LogMaxFiles|keep|||Rotated files that are kept.
+LogMaxSize|logsize|log.max_size|16M|Size at which captured output is rotated; infinity: never.
+LogMaxFiles|int:1:10000|log.max_files|5|Files of captured output that are kept, the current one included.
+LogMaxAge|logage|log.max_age|infinity|Age at which captured output is rotated, and removed when it is over again.
+LogCompress|logcompress|log.compress|no|Compress rotated output: no, yes, zstd or gzip.
+LogStreams|enum:merged,separate|log.streams|merged|Whether stdout and stderr share a pipe, in exact order, or have one each and can be told apart.
 """
 _NOTED = """
-    Instances LogStreams LogMaxAge LogCompress
+    Instances
 """
 ROWS = (*rows("X-Unitd", _HONOURED), *noted("X-Unitd", _NOTED))
