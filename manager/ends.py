@@ -1,0 +1,241 @@
+"""What the service machine makes of its processes: made, executing, ended, found by PID file, all gone. Pure (systemd.service(5))."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from unitd.manager import restart
+from unitd.manager.states import CLD_EXITED, Empty, ExecDone, Exit, Exited, Log, PidFile, ReadPidFile, Signal, Spawned
+from unitd.manager.transitions import FINAL, RELOADING, STOPPING, Step, commands
+from unitd.units.model import ExitStatusSet
+
+
+def spawned(st: Step, event: Spawned) -> None:
+    r = st.r
+    if event.token == r.main_token:
+        if not event.pid:
+            r.main_token, r.main_known = "", True
+            no_process(st, event)
+            return
+        r.main_pid = r.exec_main_pid = event.pid
+        if r.sub == "start" and st.s.type in ("simple", "idle", "dbus"):
+            st.enter_start_post()
+    elif event.token == r.control_token:
+        if not event.pid:
+            r.control_token, r.control_role = "", ""
+            no_process(st, event)
+            return
+        r.control_pid = event.pid
+
+
+def no_process(st: Step, event: Spawned) -> None:
+    """fork failed: Result=resources."""
+    st.do(Log("error", f"cannot make a process for {st.u.name}: errno {event.errno}"))
+    st.r.last_failure = f"the manager cannot make a process (errno {event.errno})"
+    if st.r.sub in STOPPING or st.r.sub in FINAL or st.r.sub == "stop-post":
+        st.enter_signal("final-sigterm", "resources")
+    elif st.r.sub in RELOADING:
+        reload_done(st, "resources")
+    else:
+        st.enter_signal("stop-sigterm", "resources")
+
+
+def exec_done(st: Step, event: ExecDone) -> None:
+    if event.token == st.r.main_token:
+        st.r.exec_done = True
+        if st.r.sub == "start" and st.s.type == "exec":
+            st.enter_start_post()
+
+
+def exited(st: Step, event: Exited) -> None:
+    if event.token and event.token == st.r.main_token:
+        main_exited(st, event.exit)
+    elif event.token and event.token == st.r.control_token:
+        control_exited(st, event.exit)
+
+
+def failing_step(st: Step, exit: Exit, what: str) -> None:
+    """Say which set-up step failed in the child, if one did."""
+    if exit.step:
+        st.r.last_failure = f"{what} failed at step {exit.step} (exit code {exit.status}, errno {exit.errno})"
+
+
+def main_exited(st: Step, exit: Exit) -> None:
+    r, s = st.r, st.s
+    result = restart.outcome(exit, s.type != "oneshot", s.success_exit_status)
+    r.exec_main_code, r.exec_main_status = exit.code, exit.status
+    r.main_exit_result = {1: "exited", 2: "killed", 3: "dumped"}[exit.code]
+    index = r.command_index if s.type == "oneshot" and r.sub == "start" else 0
+    if index < len(s.exec_start) and s.exec_start[index].ignore_failure:
+        result = "success"
+    r.main_pid, r.main_token, r.main_known = 0, "", True
+    if result != "success":
+        failing_step(st, exit, "ExecStart=")
+    st.fail(result)
+    if r.sub == "start":
+        if s.type == "oneshot":
+            if result == "success" and r.command_index + 1 < len(s.exec_start):
+                st.spawn("ExecStart", r.command_index + 1, main=True)
+            elif result == "success":
+                st.enter_start_post()
+            else:
+                st.enter_signal("stop-sigterm", result)
+        elif s.type in ("notify", "notify-reload"):
+            if result != "success":
+                st.enter_signal("stop-sigterm", result)
+            elif not s.remain_after_exit or (r.notify_access or s.notify_access) == "main":
+                st.enter_signal("stop-sigterm", "protocol")
+        else:
+            st.enter_running(result)
+    elif r.sub == "running":
+        st.enter_running(result)
+    elif st.control_alive:
+        return  # wait for the control process first
+    elif r.sub in STOPPING:
+        st.enter_stop_post(result)
+    elif r.sub == "stop-post":
+        st.enter_signal("final-sigterm", result)
+    elif r.sub in FINAL:
+        after_final(st, result)
+    elif r.sub in ("reload-signal", "reload-notify") or (r.sub == "reload" and r.notify_state == "reloading"):
+        st.finish("reload", "failed")
+        st.enter_running(result)
+
+
+def after_final(st: Step, result: str) -> None:
+    """Main and control are gone in a final state: with a control group, wait for the rest too."""
+    if st.u.kill.mode in ("control-group", "mixed"):
+        st.fail(result)  # Empty or the timeout ends this state
+    else:
+        st.enter_dead(result, True)
+
+
+def control_exited(st: Step, exit: Exit) -> None:
+    r, s = st.r, st.s
+    role, index = r.control_role, r.command_index
+    lines = commands(st.u, role)
+    result = restart.outcome(exit, False, s.success_exit_status if role == "ExecStart" else ExitStatusSet())
+    if role == "ExecCondition" and exit.code == CLD_EXITED and 1 <= exit.status <= 254:
+        result = "exec-condition"
+    if index < len(lines) and lines[index].ignore_failure:
+        result = "success"
+    r.control_pid, r.control_token, r.control_role = 0, "", ""
+    if result not in ("success", "exec-condition"):
+        failing_step(st, exit, f"{role}=")
+        if not r.last_failure:
+            how = f"exited with status {exit.status}" if exit.code == CLD_EXITED else f"was killed by signal {exit.status}"
+            r.last_failure = f"a control process ({role}=) {how}"
+    if result == "success" and index + 1 < len(lines) and role != "ExecStart" and r.sub not in STOPPING and r.sub not in FINAL:
+        st.spawn(role, index + 1)
+        return
+    done = CONTROL_DONE.get(r.sub)
+    if done is not None:
+        done(st, result)
+
+
+def next_or_kill(following: str) -> Callable[[Step, str], None]:
+    def done(st: Step, result: str) -> None:
+        if result == "success":
+            st.next_role(following)
+        else:
+            st.enter_signal("stop-sigterm", result)
+
+    return done
+
+
+def start_done(st: Step, result: str) -> None:
+    """Type=forking: the parent process has left."""
+    if result != "success":
+        st.enter_signal("stop-sigterm", result)
+    elif st.s.pid_file:
+        st.do(ReadPidFile(guess=False))
+    elif st.s.guess_main_pid:
+        st.do(ReadPidFile(guess=True))
+    else:
+        st.enter_start_post()
+
+
+def start_post_done(st: Step, result: str) -> None:
+    if result != "success":
+        st.enter_signal("stop-sigterm", result)
+    else:
+        st.enter_running("success")
+
+
+def reload_done(st: Step, result: str) -> None:
+    st.r.reload_result = result
+    if st.r.notify_state == "reloading":
+        return  # READY=1 ends it
+    if result == "success" and st.s.pid_file:
+        st.do(ReadPidFile(guess=False))
+    if result == "success" and st.s.type == "notify-reload":
+        st.enter("reload-signal", st.s.timeout_start)
+        st.do(Signal("main", st.s.reload_signal))
+        return
+    st.finish("reload", "done" if result == "success" else "failed")
+    st.enter_running("success")
+
+
+def stopping_done(st: Step, result: str) -> None:
+    if not st.main_alive:
+        st.enter_stop_post(result)
+
+
+def stop_post_done(st: Step, result: str) -> None:
+    if not st.main_alive:
+        st.enter_signal("final-sigterm", result)
+
+
+def final_done(st: Step, result: str) -> None:
+    if not st.main_alive:
+        after_final(st, result)
+
+
+#: SubState -> what the end of its control process leads to.
+CONTROL_DONE: dict[str, Callable[[Step, str], None]] = {
+    "condition": next_or_kill("start-pre"),
+    "start-pre": next_or_kill("start"),
+    "start": start_done,
+    "start-post": start_post_done,
+    "reload": reload_done,
+    "stop": lambda st, result: st.enter_signal("stop-sigterm", result),
+    **dict.fromkeys(STOPPING, stopping_done),
+    "stop-post": stop_post_done,
+    **dict.fromkeys(FINAL, final_done),
+}
+
+
+def pid_file(st: Step, event: PidFile) -> None:
+    """The daemon's main process is known, or cannot be."""
+    r = st.r
+    if event.pid:
+        r.main_pid = r.exec_main_pid = event.pid
+        r.main_token, r.main_alien, r.main_known = f"pid:{event.pid}", True, False
+    if r.sub != "start" or st.control_alive:
+        return
+    if event.pid or not st.s.pid_file:
+        st.enter_start_post()
+    elif event.reason:
+        st.do(Log("warning", f"{st.u.name}: {event.reason}; waiting for it until the start timeout"))
+
+
+def empty_starting(st: Step, event: Empty) -> None:
+    """Nothing is left to become ready."""
+    if not st.main_alive and not st.control_alive and (st.s.type in ("notify", "notify-reload") or st.s.pid_file):
+        st.enter_stop_post("protocol")
+
+
+def empty_running(st: Step, event: Empty) -> None:
+    if not st.main_alive:
+        st.r.main_known = True
+        st.enter_running("success")
+
+
+def empty_stopping(st: Step, event: Empty) -> None:
+    if not st.main_alive and not st.control_alive:
+        st.enter_stop_post("success")
+
+
+def empty_final(st: Step, event: Empty) -> None:
+    if not st.main_alive and not st.control_alive:
+        st.enter_dead("success", True)

@@ -1,0 +1,61 @@
+"""What the service machine makes of sd_notify messages. Pure (sd_notify(3))."""
+
+from __future__ import annotations
+
+from unitd.manager.deadlines import watchdog
+from unitd.manager.states import Notified
+from unitd.manager.transitions import DOWN, RELOADING, Step
+
+
+def notified(st: Step, event: Notified) -> None:
+    """One accepted message (sd_notify(3)); the executor has checked the sender, NotifyAccess= and MAINPID=."""
+    f, r = event.fields, st.r
+    if "STATUS" in f:
+        r.status_text = f["STATUS"]
+    if f.get("ERRNO", "").isdigit():
+        r.status_errno = int(f["ERRNO"])
+    if f.get("NOTIFYACCESS") in ("none", "main", "exec", "all"):
+        r.notify_access = f["NOTIFYACCESS"]
+    if "MAINPID" in f and f["MAINPID"].isdigit() and int(f["MAINPID"]) != r.main_pid and r.sub not in DOWN:
+        pid = int(f["MAINPID"])
+        r.main_pid = r.exec_main_pid = pid
+        r.main_token, r.main_alien, r.main_known = f"pid:{pid}", True, False
+    if "WATCHDOG_USEC" in f and f["WATCHDOG_USEC"].isdigit():
+        r.watchdog_usec = int(f["WATCHDOG_USEC"])
+        if r.sub in ("start-post", "running", *RELOADING):
+            st.start_watchdog()
+    if f.get("WATCHDOG") == "1" and "watchdog" in r.deadlines:
+        st.start_watchdog()
+    if f.get("EXTEND_TIMEOUT_USEC", "").isdigit():
+        extend(st, int(f["EXTEND_TIMEOUT_USEC"]) / 1e6)
+    if f.get("RELOADING") == "1":
+        r.notify_state = "reloading"
+        if r.sub == "running":
+            st.enter("reload", st.s.timeout_start)
+        elif r.sub == "reload-signal":
+            st.enter("reload-notify", st.s.timeout_start)
+    if f.get("READY") == "1":
+        r.ready = True
+        if r.sub == "start" and st.s.type in ("notify", "notify-reload"):
+            r.notify_state = ""
+            st.enter_start_post()
+        elif r.sub == "reload-notify" or (r.sub == "reload" and r.notify_state == "reloading" and not st.control_alive):
+            r.notify_state = ""
+            st.finish("reload", "done" if r.reload_result == "success" else "failed")
+            st.enter_running("success")
+        else:
+            r.notify_state = "" if r.notify_state == "reloading" and r.sub != "reload-signal" else r.notify_state
+    if f.get("STOPPING") == "1":
+        r.notify_state = "stopping"
+        if r.sub == "running":
+            st.enter_stop_by_notify()
+    if f.get("WATCHDOG") == "trigger":
+        watchdog(st)
+
+
+def extend(st: Step, seconds: float) -> None:
+    """EXTEND_TIMEOUT_USEC= moves a running start, stop or runtime deadline later, never earlier."""
+    for name in ("state", "runtime"):
+        armed = st.r.deadlines.get(name)
+        if armed is not None and armed[0] < st.now + seconds:
+            st.arm(name, seconds)
