@@ -72,16 +72,19 @@ class BusServer:
         """What clients connect to."""
         return "ipc://" + self.bus_path
 
-    def start(self) -> None:
-        """Bind both sockets, in the place of stale ones, and read them. Raises OSError."""
+    def start(self, bus_fd: int = -1, events_fd: int = -1) -> None:
+        """Bind both sockets, in the place of stale ones, and read them. Raises OSError.
+
+        The descriptors are listening sockets at the two paths that are there already; they are taken over.
+        """
         os.makedirs(os.path.dirname(self.bus_path), mode=0o750, exist_ok=True)
-        self._router = self._bind(zmq.ROUTER, self.bus_path)
-        self._events = self._bind(zmq.XPUB, self.events_path)
+        self._router = self._bind(zmq.ROUTER, self.bus_path, bus_fd)
+        self._events = self._bind(zmq.XPUB, self.events_path, events_fd)
         self._loop.add_reader(self._router.FD, self._read_requests)
         self._loop.add_reader(self._events.FD, self._read_subscriptions)
         self._drain_soon()
 
-    def _bind(self, kind: int, path: str) -> zmq.Socket[bytes]:
+    def _bind(self, kind: int, path: str, fd: int) -> zmq.Socket[bytes]:
         sock = self._context.socket(kind)
         sock.set(zmq.LINGER, 0)
         sock.set(zmq.SNDHWM, MAX_EVENTS if kind == zmq.XPUB else 100)
@@ -90,6 +93,8 @@ class BusServer:
         sock.set(zmq.HANDSHAKE_IVL, 2000)
         if kind == zmq.ROUTER:
             sock.set(zmq.ROUTER_MANDATORY, 1)
+        if fd >= 0:
+            sock.set(zmq.USE_FD, fd)
         before = os.umask(0o117)
         try:
             sock.bind("ipc://" + path)

@@ -10,20 +10,26 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from unitd.manager import bag, procinfo, rebuild, takeover
 from unitd.manager.output import STORES
 from unitd.manager.spec import SpawnSpec
-from unitd.manager.states import CLD_DUMPED, CLD_EXITED, CLD_KILLED, ArmTimer, Exit, Exited, Record, Spawned
+from unitd.manager.states import CLD_DUMPED, CLD_EXITED, CLD_KILLED, ArmTimer, ExecDone, Exit, Exited, ReadPidFile, Record, Spawn, Spawned
 from unitd.manager.transitions import DOWN
 
 if TYPE_CHECKING:
     from unitd.manager.app import App
 
 log = logging.getLogger("unitd")
+#: In the warden's store: where unitd itself is spoken to.
+BUS, EVENTS, NOTIFY = "unitd:bus", "unitd:events", "unitd:notify"
 LOGGER_ID = "unitd:logger"
+UNKNOWN = "unknown, because it was nobody's child when it ended"
 
 
 def exit_of(wait_status: int) -> Exit:
-    """A wait(2) status as an `Exit`."""
+    """A wait(2) status as an `Exit`. One that nobody knows is a failure: what is to be restarted on failure is."""
+    if wait_status == bag.UNKNOWN:
+        return Exit(CLD_EXITED, 255, UNKNOWN)
     if os.WIFEXITED(wait_status):
         return Exit(CLD_EXITED, os.WEXITSTATUS(wait_status))
     return Exit(CLD_DUMPED if os.WCOREDUMP(wait_status) else CLD_KILLED, os.WTERMSIG(wait_status))
@@ -38,7 +44,9 @@ class Adoption:
         self.continued = False
         self.seen: set[str] = set()
         self.errors: dict[str, tuple[int, int, str]] = {}
-        self.logger_pid = 0
+        self.logger = (0, -1)  # pid, pidfd
+        self.orphans: dict[str, list[tuple[int, str]]] = {}  # unit -> (pid, token) of which there is no record
+        self.same_warden = True
 
     def load(self) -> None:
         """Take the records of the earlier manager over, before the warden speaks."""
@@ -66,10 +74,18 @@ class Adoption:
                 os.kill(pid, signal.SIGKILL)  # it served the manager that is gone
                 os.close(pidfd)
                 continue
+            if token.startswith("pid:"):  # a main process that was not spawned as such; the warden looks after it
+                self.app.processes.in_care(pid)
+                os.close(pidfd)
+                continue
             unit = self.app.processes.spawned(token, pid, pidfd)
             if unit is None:
-                unit = token.partition("|")[0]
-                self.app.processes.owner[token] = unit
+                unit = rebuild.unit_of(token)
+                self.app.processes.begin(unit, token)
+                self.app.processes.spawned(token, pid, -1)
+            if unit not in self.app.engine.records:
+                self.orphans.setdefault(unit, []).append((pid, token))
+                continue
             record = self.app.engine.record(unit)
             if (token == record.main_token and not record.main_pid) or (token == record.control_token and not record.control_pid):
                 self.app.engine.dispatch(unit, Spawned(token, pid))
@@ -77,9 +93,9 @@ class Adoption:
     def spawned(self, spawned: list[tuple[str, int, int, int]]) -> None:
         for token, pid, error, pidfd in spawned:
             if token.startswith(LOGGER_ID):
-                self.logger_pid = pid
-                if pidfd >= 0:
-                    os.close(pidfd)
+                if self.logger[1] >= 0:
+                    os.close(self.logger[1])
+                self.logger = pid, pidfd
                 continue
             unit = self.app.processes.spawned(token, pid, pidfd)
             if unit is not None:
@@ -90,7 +106,7 @@ class Adoption:
             self.app.unacknowledged = max(self.app.unacknowledged, seq)
             self.seen.add(token)
             if token.startswith(LOGGER_ID):
-                if pid == self.logger_pid and not self.app.done.done():
+                if pid == self.logger[0] and not self.app.done.done():
                     log.error("the logger ended (wait status %d); starting another, no output is lost", status)
                     self.start_logger()
                 continue
@@ -121,7 +137,9 @@ class Adoption:
         kind, _, unit = name.partition(":")
         if kind in STORES:
             self.app.output.restore(kind, unit, fds)
-        else:
+        elif name in (BUS, EVENTS, NOTIFY):
+            self.app.doors.restore(name, fds)
+        else:  # the lock, say: the link holds a copy
             for fd in fds:
                 os.close(fd)
 
@@ -129,12 +147,23 @@ class Adoption:
         """The warden has told everything it knew."""
         self.start_logger()
         engine = self.app.engine
+        for unit, kids in self.orphans.items():
+            self.rebuild(unit, kids)
         for record in list(engine.records.values()):
             self.resume(record)
         for unit, kind in self.app.store.load_jobs() if self.continued else []:
             self.resume_job(unit, kind)
         if not self.ready.done():
             self.ready.set_result(None)
+
+    def rebuild(self, name: str, kids: list[tuple[int, str]]) -> None:
+        """A record for what runs though the memory of it is lost."""
+        engine = self.app.engine
+        unit = engine.unit(name)
+        invocations = {pid: procinfo.environment(pid).get("INVOCATION_ID", "") for pid, _ in kids}
+        engine.records[unit.name] = rebuild.record_for(unit, kids, invocations, self.app.executor.realtime())
+        engine.changed.add(unit.name)
+        log.warning("%s: its record is lost; by its processes (%s) it is %s", name, ", ".join(str(pid) for pid, _ in kids), engine.record(name).sub)
 
     def resume(self, record: Record) -> None:
         """Timers go on with their remaining time; a process that was asked for but never made is asked for again."""
@@ -143,11 +172,21 @@ class Adoption:
             self.app.executor.arm(record.name, ArmTimer(name, at, generation))
         if record.sub in DOWN:
             return
-        for token in (record.main_token, record.control_token):
-            if token and not token.startswith("pid:") and token not in self.seen:
-                log.warning("%s: the process %s is gone, how it ended is unknown", record.name, token)
-                engine.dispatch(record.name, Exited(token, 0, Exit(CLD_EXITED, 255, "unknown")))
+        unit = engine.unit(record.name)
+        for token, pid in ((record.main_token, record.main_pid), (record.control_token, record.control_pid)):
+            if not token or token.startswith("pid:") or token in self.seen:
+                continue
+            if pid == 0 and self.same_warden:
+                # The warden forgets nothing before it is told to: it was never asked.
+                self.app.executor.spawn(unit, record, Spawn(token, rebuild.role_of(token), record.command_index, False))
+                continue
+            log.warning("%s: the process %s is gone, how it ended is unknown", record.name, pid or token)
+            engine.dispatch(record.name, Exited(token, pid, exit_of(bag.UNKNOWN)))
         record = engine.record(record.name)
+        if record.sub == "start" and record.main_pid and unit.service.type == "exec":
+            engine.dispatch(record.name, ExecDone(record.main_token))  # the pipe that told it went with the last manager
+        elif record.sub == "start" and unit.service.type == "forking" and not record.main_token and not record.control_token:
+            self.app.executor.read_pid_file(unit, record, ReadPidFile(guess=not unit.service.pid_file))
         if record.sub.endswith(("sigterm", "sigkill", "watchdog")) or (record.sub == "running" and not record.main_token):
             self.app.processes.watch_empty(record.name)
 
@@ -160,10 +199,22 @@ class Adoption:
         except Refused as error:
             log.error("the %s job of %s is given up: %s", kind, unit, error)
 
+    def pong(self) -> None:
+        self.app.on_pong()
+
     def lost(self) -> None:
-        """The warden is gone: so are the means to keep services."""
-        log.error("the warden is gone; leaving")
-        os._exit(70)
+        """The warden is gone. Under systemd that starts both anew; otherwise there is nobody but us."""
+        if self.app.done.done():
+            return
+        self.app.turn()  # what we know has to be written down
+        if takeover.SYSTEMD in self.app.environ or not self.ready.done():
+            log.error("the warden is gone; leaving")
+            os._exit(70)
+        try:
+            takeover.succeed(self.app.link, self.app.processes, self.logger, self.app.environ)
+        except OSError as error:
+            log.error("the warden is gone, and its place cannot be taken, because of %s; services run on, the next unitd here will find them", error)
+            os._exit(70)
 
     # -- the logger
 

@@ -16,13 +16,15 @@ from typing import Any
 import msgspec
 
 from unitd.bus.server import BusServer
-from unitd.manager import commands, events, procinfo
-from unitd.manager.adoption import Adoption
+from unitd.manager import commands, events, procinfo, takeover
+from unitd.manager.adoption import BUS, EVENTS, NOTIFY, Adoption
 from unitd.manager.cgroup import CgroupTree
 from unitd.manager.config import Config
 from unitd.manager.controllers import Controllers
+from unitd.manager.doors import Doors
 from unitd.manager.engine import Engine
 from unitd.manager.executor import Executor
+from unitd.manager.heartbeat import BeatingSelector
 from unitd.manager.jobs import Refused
 from unitd.manager.link import WardenLink
 from unitd.manager.live import Live
@@ -43,33 +45,38 @@ log = logging.getLogger("unitd")
 class App:
     """The composition root."""
 
-    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop) -> None:
-        self.config, self.loop = config, loop
+    def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, environ: dict[str, str], selector: BeatingSelector) -> None:
+        """`environ` is what the warden gave: a warden that this process may have to become gets it too."""
+        self.config, self.loop, self.environ, self.selector = config, loop, environ, selector
         self.stopping = False
         self.unacknowledged = 0
         self.pid_file = os.environ.pop("UNITD_PIDFILE", "")
         self.done: asyncio.Future[int] = loop.create_future()
-        environ = dict(os.environ)
-        self.paths = list(config.unit_path) or default_unit_paths(os.getuid(), environ)
+        self.paths = list(config.unit_path) or default_unit_paths(os.getuid(), dict(os.environ))
         host = host_facts()
         self.loader = Loader(self.paths, host, config.defaults())
-        self.store = StateStore(os.path.join(config.runtime_dir, "state.db"), procinfo.identity(os.getppid()))
+        state = os.path.join(config.runtime_dir, "state.db")
+        self.store = StateStore(state, environ.get(takeover.LIFE, ""), distrust=int(environ.get("UNITD_STILLBORN", "0")) >= 3)
         if self.store.problem:
             log.error("%s", self.store.problem)
         warden = socket.socket(fileno=int(os.environ.pop("UNITD_WARDEN_FD")))
         self.adoption = Adoption(self)
         self.link = WardenLink(warden, loop, self.adoption)
+        self.adoption.same_warden = self.store.recall("warden") == procinfo.identity(os.getppid())
+        self.store.note("warden", procinfo.identity(os.getppid()))
+        self.doors = Doors(self.link)
         self.log_link = LogLink(loop, self.log_event)
         self.output = Output(self.log_link, self.link, config.log_dir, config, lambda n: self.engine.unit(n))
+        self.notify: NotifySocket | None = None
         self.bus = BusServer(config.runtime_dir, loop, self.handle)
-        cgroups = CgroupTree.probe()
-        self.controllers = Controllers.probe(cgroups, os.getppid())
+        owner = int(environ.get(takeover.OWNER, os.getppid()))
+        cgroups = CgroupTree.probe(owner)
+        self.controllers = Controllers.probe(cgroups, owner)
         self.processes = Processes(loop, cgroups, os.getppid(), lambda n: self.engine.record(n), self.empty, self.alien_exit)
         notify_path = os.path.join(config.runtime_dir, "notify")
         self.executor = Executor(loop, self.link, self.processes, self.output, host, notify_path, self.bus.publish, self.turn, self.controllers)
         self.engine = Engine(self.loader, self.executor)
         self.executor.engine = self.engine
-        self.notify = NotifySocket(notify_path, loop, Senders(self.engine, self.processes).received)
         self.views = Views(self.engine, self.loader, self.processes, self.output, self.paths, self.controllers)
         self.live = Live(self.bus, self.engine, self.views)
         self.context = Context(
@@ -118,13 +125,30 @@ class App:
 
     async def begin(self) -> None:
         """After GO: everything that was is taken over, the bus opens, a fresh manager starts what it is asked to."""
-        self.bus.start()
+        self.open_doors()
         self.bus.publish(*events.manager("started", self.bus.instance, time.time()))
         if not self.adoption.continued and not self.stopping:
             self.first_start()
         log.info("ready (bus ipc://%s)", os.path.join(self.config.runtime_dir, "bus"))
         gc.collect()
         gc.freeze()
+        self.watch()
+
+    def open_doors(self) -> None:
+        """Everything is known now: hear services and clients. Raises OSError."""
+        path = os.path.join(self.config.runtime_dir, "notify")
+        self.notify = NotifySocket(path, self.loop, Senders(self.engine, self.processes).received, self.doors.notify(NOTIFY, path))
+        if NOTIFY not in self.link.held:
+            self.link.store(NOTIFY, [self.notify.fileno()])
+        self.bus.start(self.doors.listener(BUS, self.bus.bus_path), self.doors.listener(EVENTS, self.bus.events_path))
+
+    def on_pong(self) -> None:
+        """The warden lives."""
+
+    def watch(self) -> None:
+        """Have the warden notice when this process hangs."""
+        limit = self.config.hang_timeout
+        self.link.watch(limit, -1 if limit is None else self.selector.begin(limit))
 
     def first_start(self) -> None:
         wanted = self.config.start
@@ -198,7 +222,9 @@ class App:
         except TimeoutError:
             log.error("the logger does not answer; its last lines may be missing")
         self.bus.close()
-        self.notify.close()
+        self.doors.close()
+        if self.notify is not None:
+            self.notify.close()
         self.store.close()
         self.controllers.close()
         if self.pid_file and os.path.exists(self.pid_file):
@@ -216,16 +242,21 @@ def raise_file_limit() -> None:
 
 def main() -> int:
     """Entry point of the manager process, started by the warden."""
+    import faulthandler
+
     import setproctitle
 
-    config = msgspec.json.decode(os.environ["UNITD_CONFIG_JSON"], type=Config)
+    faulthandler.enable()  # the warden sends SIGABRT when we hang: the stack goes to stderr
+    environ = {k: v for k, v in os.environ.items() if k != "UNITD_WARDEN_FD"}
+    config = msgspec.json.decode(os.environ[takeover.CONFIG], type=Config)
     setproctitle.setproctitle("unitd: manager")
     logging.basicConfig(stream=sys.stderr, format="unitd: %(message)s", level=getattr(logging, config.log_level.upper()))
-    for name in ("UNITD_CONFIG_JSON", "UNITD_LOCK_FD"):
-        os.environ.pop(name, None)
+    for name in [k for k in os.environ if k.startswith("UNITD_") and k not in ("UNITD_WARDEN_FD", "UNITD_PIDFILE", "UNITD_CGROUP")]:
+        del os.environ[name]
     raise_file_limit()
-    loop = asyncio.new_event_loop()
-    app = App(config, loop)
+    selector = BeatingSelector()
+    loop = asyncio.SelectorEventLoop(selector)
+    app = App(config, loop, environ, selector)
     try:
         return loop.run_until_complete(app.run())
     finally:

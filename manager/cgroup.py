@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 
 class CgroupTree:
-    """The part of the cgroup2 tree that is this manager's: BASE/unitd-WARDENPID/UNIT.
+    """The part of the cgroup2 tree that is this manager's: BASE/unitd-PID/UNIT, PID being of the first warden.
 
     Controllers are enabled by `controllers`, when the first unit needs one.
     """
@@ -19,7 +19,7 @@ class CgroupTree:
 
     @classmethod
     def probe(cls, owner: int | None = None) -> CgroupTree | None:
-        """The tree for the warden `owner` (default: our parent), or None where there is none we own and may write.
+        """The tree for the first warden `owner` (default: our parent), or None where there is none we own and may write.
 
         Under systemd only a delegated cgroup is ours. UNITD_CGROUP=off in the environment says no.
         """
@@ -49,7 +49,7 @@ class CgroupTree:
 
     def _sweep(self, here: str) -> None:
         """Remove what wardens that are gone left behind, if nothing lives there."""
-        for entry in _folders(here):
+        for entry in [e for e in _folders(here) if e != self.base]:
             name = os.path.basename(entry)
             if name.startswith("unitd-") and name[6:].isdigit() and not os.path.exists(f"/proc/{name[6:]}"):
                 self.remove(entry)

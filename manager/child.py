@@ -31,6 +31,7 @@ DIRECTORY_STEPS = {
     "Configuration": "CONFIGURATION_DIRECTO",
 }
 _PR_SET_KEEPCAPS, _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_TIMERSLACK = 8, 23, 24, 28, 29
+_PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _CAP_AMBIENT_RAISE = 38, 47, 2
 _CAP_SETPCAP = 8
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "i686": 289, "armv7l": 314, "ppc64le": 273, "s390x": 282}
@@ -98,6 +99,8 @@ def _fail(around: Surroundings, code: int, step: str, error: int) -> NoReturn:
 
 def _become(spec: SpawnSpec, fds: Sequence[int], around: Surroundings, join_cgroup: bool) -> None:
     """All steps before exec."""
+    if "pdeathsig" in spec:
+        _prctl(_PR_SET_PDEATHSIG, spec["pdeathsig"], 1, "SETUP")
     try:
         os.setsid()
     except OSError as e:

@@ -51,6 +51,8 @@ default_start_limit_interval = seconds(default="10s")
 default_start_limit_burst = integer(min=0, max=1000000, default=5)
 # How long a stop of all units may take before unitd gives up; infinity: no limit.
 stop_timeout = timeout(default="infinity")
+# How long the manager may be stuck in one thing, or stopped, before the warden replaces it; infinity: never.
+hang_timeout = timeout(default="30s")
 """
 
 
@@ -78,6 +80,7 @@ class Config:
     default_start_limit_interval: float = 10.0
     default_start_limit_burst: int = 5
     stop_timeout: float | None = None
+    hang_timeout: float | None = 30.0
 
     def defaults(self) -> Defaults:
         """What the unit loader takes for directives that are absent."""

@@ -8,9 +8,12 @@ import errno
 import fcntl
 import os
 import sys
+import uuid
 
 import unitd
 from unitd.bus.endpoint import runtime_dir
+from unitd.manager import takeover
+from unitd.manager.bag import Bag
 from unitd.manager.config import Config, ConfigError, default_path, load
 
 
@@ -91,7 +94,7 @@ def main(argv: list[str] | None = None) -> int:
         return fail(f"cannot start, because {error.filename or config.runtime_dir}: {error.strerror}; choose --runtime-dir and --log-dir that you may write")
     if arguments.daemon:
         daemonize(arguments.pidfile, lock, config.log_dir)
-    become_warden(config, lock)
+    begin(config, lock)
     return 1
 
 
@@ -111,21 +114,15 @@ def daemonize(pid_path: str | None, lock: int, log_dir: str) -> None:
         os.environ["UNITD_PIDFILE"] = path  # the manager removes it at the end
 
 
-def become_warden(config: Config, lock: int) -> None:
-    """exec the warden, which starts the manager as its child."""
+def begin(config: Config, lock: int) -> None:
+    """Become the warden of a new life, or of one that was cut off and of which something still runs."""
     import msgspec
 
-    package = os.path.dirname(os.path.dirname(os.path.abspath(unitd.__file__)))
-    warden = os.path.join(package, "unitd", "manager", "warden.py")
     environ = dict(os.environ)
-    environ["UNITD_CONFIG_JSON"] = msgspec.json.encode(config).decode()
-    environ["UNITD_LOCK_FD"] = str(lock)
-    path = environ.get("PYTHONPATH", "")
-    if package not in sys.path or package in path.split(":"):
-        environ["PYTHONPATH"] = package if not path else path
-    os.set_inheritable(lock, True)
-    command = [sys.executable, "-I", "-S", warden, "--package-dir", package, "--", sys.executable, "-m", "unitd.manager.app"]
-    os.execve(sys.executable, command, environ)
+    environ[takeover.CONFIG] = msgspec.json.encode(config).decode()
+    environ[takeover.LIFE] = uuid.uuid4().hex
+    environ[takeover.OWNER] = str(os.getpid())
+    takeover.become_warden(Bag(store={takeover.LOCK: [lock]}), environ)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import socket
 from collections.abc import Sequence
@@ -33,6 +34,9 @@ class LinkHandler(Protocol):
     def go(self) -> None:
         """The snapshot is complete, what follows is news."""
 
+    def pong(self) -> None:
+        """The warden answers a `ping`."""
+
     def lost(self) -> None:
         """The warden is gone."""
 
@@ -46,6 +50,8 @@ class WardenLink:
         self._loop, self._handler = loop, handler
         self._writing = False
         self._closed = False
+        self.held: dict[str, list[int]] = {}  # copies of what the warden keeps: if it dies they are all there is
+        self.sequence = 0  # of the last exit that came
         loop.add_reader(sock.fileno(), self._readable)
 
     # -- requests
@@ -85,10 +91,28 @@ class WardenLink:
         for i in range(0, len(fds), wire.MAX_FDS):
             part = list(fds[i : i + wire.MAX_FDS])
             self._send(wire.STORE, [[name, len(part)]], part)
+        self._hold(name, fds)
+
+    def _hold(self, name: str, fds: Sequence[int]) -> None:
+        self.held.setdefault(name, []).extend(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in fds)
 
     def drop(self, name: str) -> None:
         """Have the warden close what it keeps under `name`."""
         self._send(wire.DROP, name)
+        for fd in self.held.pop(name, ()):
+            os.close(fd)
+
+    def watch(self, limit: float | None, timer: int) -> None:
+        """Ready. Have the warden replace this process when `timer` goes off, or when it is stopped for `limit` seconds; None: never."""
+        self._send(wire.WATCH, limit, [] if limit is None else [timer])
+
+    def ping(self) -> None:
+        """Ask whether the warden is there."""
+        self._send(wire.PING, None)
+
+    def reexec(self) -> None:
+        """Have the warden end this process, and then replace itself and it by the programs on disk."""
+        self._send(wire.REEXEC, None)
 
     def quit(self, code: int) -> None:
         """Have the warden leave with `code` when this process has ended. Waits until the message is out."""
@@ -139,6 +163,7 @@ class WardenLink:
     def _dispatch(self, kind: str, body: Any, fds: list[int]) -> None:
         handler = self._handler
         if kind == wire.EXIT:
+            self.sequence = max([self.sequence, *(int(seq) for seq, _, _, _ in body)])
             handler.exited([(seq, pid, id, status) for seq, pid, id, status in body])
         elif kind == wire.CHILDERR:
             handler.child_error(*body)
@@ -148,9 +173,13 @@ class WardenLink:
             handler.kids([(pid, id, fds.pop(0) if fds else -1) for pid, id in body])
         elif kind == wire.STORE:
             for name, count in body:
-                handler.stored(name, [fds.pop(0) for _ in range(min(count, len(fds)))])
+                part = [fds.pop(0) for _ in range(min(count, len(fds)))]
+                self._hold(name, part)
+                handler.stored(name, part)
         elif kind == wire.GO:
             handler.go()
+        elif kind == wire.PONG:
+            handler.pong()
         for fd in fds:
             os.close(fd)
 

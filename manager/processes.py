@@ -96,6 +96,12 @@ class Processes:
         if self._parent(pid) != self.warden_pid:  # nobody else would tell us
             self.loop.add_reader(fd, self._alien_gone, pid)
 
+    def in_care(self, pid: int) -> None:
+        """The warden looks after this main process that is nobody's child of ours, and will report its end."""
+        fd = self.alien_fds.get(pid, -1)
+        if fd >= 0:
+            self.loop.remove_reader(fd)
+
     def _alien_gone(self, pid: int) -> None:
         unit = self.aliens.get(pid)
         fd = self.alien_fds.get(pid, -1)
@@ -147,7 +153,7 @@ class Processes:
         if self.cgroups:
             return set(self.cgroups.pids(self._group(unit)))
         roots = {p for p in (record.main_pid, record.control_pid) if p > 1}
-        return proctree.unit_pids(record.invocation, roots, set(self.sessions[unit]), {os.getpid(), self.warden_pid})
+        return proctree.unit_pids(record.invocation, roots, set(self.sessions[unit]), {os.getpid(), self.warden_pid, 1})
 
     def unit_of(self, pid: int) -> str | None:
         """The unit a live process belongs to, by the tokens, its cgroup, or its ancestors."""

@@ -28,14 +28,18 @@ def start_time(pid: int) -> int:
     return int(found[19]) if len(found) > 19 else 0
 
 
-def identity(pid: int) -> str:
-    """A name for one process that no later one gets: boot, pid and start time."""
+def boot_id() -> str:
+    """Names this boot of the machine; pids and start times mean something within one only."""
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            boot = file.read().strip()
+            return file.read().strip()
     except OSError:
-        boot = ""
-    return f"{boot}:{pid}:{start_time(pid)}"
+        return ""
+
+
+def identity(pid: int) -> str:
+    """A name for one process that no later one gets: boot, pid and start time."""
+    return f"{boot_id()}:{pid}:{start_time(pid)}"
 
 
 def is_zombie(pid: int) -> bool:
@@ -122,6 +126,16 @@ def usage(pids: Iterable[int]) -> tuple[int, float, int]:
             continue
         memory, cpu, tasks = memory + rss, cpu + times.user + times.system, tasks + threads
     return memory, cpu, tasks
+
+
+def environment(pid: int) -> dict[str, str]:
+    """What a process was given to begin with; empty if that cannot be seen."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            words = file.read().decode("utf-8", "surrogateescape").split("\0")
+    except OSError:
+        return {}
+    return dict(word.split("=", 1) for word in words if "=" in word)
 
 
 def exe(pid: int) -> str:

@@ -50,4 +50,5 @@ class SpawnSpec(TypedDict, total=False):
     secure_bits: int
     ignore_sigpipe: bool
     chroot: str
+    pdeathsig: int  # the signal that the child gets when the warden dies
     directories: list[list[object]]  # [kind, absolute path, mode, uid, gid] with kind Runtime State Cache Logs Configuration

@@ -2,73 +2,152 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 from collections.abc import Iterable
 
 import msgspec
 
+from unitd.manager import procinfo
 from unitd.manager.states import Record
 
-VERSION = 1
+log = logging.getLogger("unitd")
+
+#: Raised with every change that an older unitd could not read. Fields that are added to `Record` with a default are none.
+VERSION = 2
+
+
+class Unreadable(Exception):
+    """The state cannot be used; the text says why."""
 
 
 class StateStore:
-    """Records by unit name, for one life of one warden: with another warden the old content is dropped."""
+    """Records by unit name, for one life: from the first start of a warden over all its successors to an orderly end."""
 
-    def __init__(self, path: str, warden: str) -> None:
-        """`path` of the database, `warden` names the warden that the content belongs to (its pid and start time).
+    def __init__(self, path: str, life: str, distrust: bool = False) -> None:
+        """`path` of the database, `life` names the life that its content has to belong to; that of another is dropped.
 
-        A file that cannot be read (damaged, or of another version) is set aside and an empty one made: services run on.
+        A file that cannot be read (damaged, or of a newer version; or which is not to be trusted) is set aside and an empty one is made:
+        services run on and the manager makes their records anew. `problem` says so then.
         """
-        self.path, self.problem = path, ""
+        self.path, self.life, self.problem = path, life, ""
+        self._processes: dict[tuple[str, str], tuple[int, str]] = {}
+        self._broken = False
+        self._loaded: list[tuple[str, bytes]] = []
+        self._jobs: list[tuple[str, str]] = []
         try:
-            self.db = self._open(warden)
-        except sqlite3.DatabaseError as error:
-            os.replace(path, path + ".bad")
-            self.problem = f"cannot read {path}: {error}; moved to {path}.bad and begun anew"
-            self.db = self._open(warden)
+            if distrust:
+                raise Unreadable("managers crash with it")
+            self.db = self._open()
+        except (sqlite3.DatabaseError, Unreadable) as error:
+            self.problem = f"cannot use {path}, because {error}; it is moved to {set_aside(path)}, and services run on"
+            self.db = self._open()
 
-    def _open(self, warden: str) -> sqlite3.Connection:
+    def _open(self) -> sqlite3.Connection:
         os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # the files beside it take their mode from it
         db = sqlite3.connect(self.path, isolation_level=None)
+        try:
+            self._prepare(db)
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+    def _prepare(self, db: sqlite3.Connection) -> None:
         # The file lives in the runtime directory: it has to outlive this process, not the machine.
         db.execute("PRAGMA journal_mode=WAL")
         db.execute("PRAGMA synchronous=OFF")
-        db.execute("CREATE TABLE IF NOT EXISTS meta (key TEXT PRIMARY KEY, value TEXT)")
-        db.execute("CREATE TABLE IF NOT EXISTS record (name TEXT PRIMARY KEY, data BLOB)")
-        db.execute("CREATE TABLE IF NOT EXISTS job (unit TEXT PRIMARY KEY, type TEXT)")
-        owner = f"{VERSION}:{warden}"
-        row = db.execute("SELECT value FROM meta WHERE key = 'owner'").fetchone()
-        self.continued = row is not None and row[0] == owner
-        if not self.continued:
-            db.execute("DELETE FROM record")
-            db.execute("DELETE FROM job")
-            db.execute("INSERT OR REPLACE INTO meta VALUES ('owner', ?)", (owner,))
-        return db
+        version = int(db.execute("PRAGMA user_version").fetchone()[0])
+        if version > VERSION:
+            raise Unreadable(f"it is from a newer unitd (format {version}, this one knows {VERSION})")
+        self.continued = False
+        if version == VERSION:
+            row = db.execute("SELECT value FROM meta WHERE key = 'life'").fetchone()
+            self.continued = row is not None and row[0] == self.life
+        if self.continued:  # read all of it now: a file that is cut off shows it here
+            self._loaded = list(db.execute("SELECT name, data FROM record"))
+            self._jobs = list(db.execute("SELECT unit, type FROM job"))
+            self._processes = {(unit, role): (pid, token) for unit, role, pid, token in db.execute("SELECT unit, role, pid, token FROM process")}
+            return
+        db.execute("BEGIN")
+        for table in ("meta", "record", "job", "process"):
+            db.execute(f"DROP TABLE IF EXISTS {table}")
+        db.execute("CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT)")
+        db.execute("CREATE TABLE record (name TEXT PRIMARY KEY, data BLOB)")
+        db.execute("CREATE TABLE job (unit TEXT PRIMARY KEY, type TEXT)")
+        db.execute("CREATE TABLE process (unit TEXT, role TEXT, pid INTEGER, token TEXT, start INTEGER, PRIMARY KEY (unit, role))")
+        db.executemany("INSERT INTO meta VALUES (?, ?)", [("life", self.life), ("boot", procinfo.boot_id())])
+        db.execute(f"PRAGMA user_version = {VERSION}")
+        db.execute("COMMIT")
+
+    def note(self, key: str, value: str) -> None:
+        """Keep a word for whoever salvages this life."""
+        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    def recall(self, key: str) -> str:
+        """What was noted in this life; empty if nothing was."""
+        row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(row[0]) if row else ""
 
     def load(self) -> tuple[list[Record], list[str]]:
         """All records, and a sentence for each that cannot be read."""
         records, problems = [], []
-        for name, data in self.db.execute("SELECT name, data FROM record"):
+        for name, data in self._loaded:
             try:
                 records.append(msgspec.json.decode(data, type=Record))
             except msgspec.MsgspecError as error:
                 problems.append(f"cannot read the record of {name}: {error}")
+        self._loaded = []
         return records, problems
 
     def load_jobs(self) -> list[tuple[str, str]]:
         """(unit, job type) of the jobs that were under way."""
-        return list(self.db.execute("SELECT unit, type FROM job"))
+        return self._jobs
 
     def save(self, records: Iterable[Record], jobs: dict[str, str]) -> None:
-        """Write these records and the present jobs in one transaction."""
-        self.db.execute("BEGIN")
-        self.db.executemany("INSERT OR REPLACE INTO record VALUES (?, ?)", [(r.name, msgspec.json.encode(r)) for r in records])
-        self.db.execute("DELETE FROM job")
-        self.db.executemany("INSERT INTO job VALUES (?, ?)", list(jobs.items()))
-        self.db.execute("COMMIT")
+        """Write these records and the present jobs in one transaction. A failure is logged, once; services come before their memory."""
+        records = list(records)
+        try:
+            self.db.execute("BEGIN")
+            self.db.executemany("INSERT OR REPLACE INTO record VALUES (?, ?)", [(r.name, msgspec.json.encode(r)) for r in records])
+            self.db.executemany("INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?, ?)", self._new_processes(records))
+            self.db.execute("DELETE FROM job")
+            self.db.executemany("INSERT INTO job VALUES (?, ?)", list(jobs.items()))
+            self.db.execute("COMMIT")
+            self._broken = False
+        except sqlite3.Error as error:
+            if self.db.in_transaction:
+                self.db.execute("ROLLBACK")
+            if not self._broken:
+                log.error("cannot write %s, because %s; should the manager be replaced now, it will not know what happened since", self.path, error)
+            self._broken = True
 
-    def close(self) -> None:
-        """Close the file."""
+    def _new_processes(self, records: list[Record]) -> list[tuple[str, str, int, str, int]]:
+        """Rows of processes that were not known yet: with the start time a pid names one process for good."""
+        rows = []
+        for r in records:
+            for role, pid, token in (("main", r.main_pid, r.main_token), ("control", r.control_pid, r.control_token)):
+                if pid > 0 and self._processes.get((r.name, role)) != (pid, token):
+                    self._processes[r.name, role] = pid, token
+                    rows.append((r.name, role, pid, token, procinfo.start_time(pid)))
+        return rows
+
+    def close(self, over: bool = True) -> None:
+        """Close the file. `over`: this life has ended in order, nothing of it runs."""
+        if over:
+            try:
+                self.db.execute("DELETE FROM meta WHERE key = 'life'")
+            except sqlite3.Error as error:
+                log.error("cannot write %s, because %s", self.path, error)
         self.db.close()
+
+
+def set_aside(path: str) -> str:
+    """Move a database with the files beside it out of the way; its new path."""
+    for suffix in ("", "-wal", "-shm"):
+        try:
+            os.replace(path + suffix, path + ".bad" + suffix)
+        except FileNotFoundError:
+            continue
+    return path + ".bad"

@@ -2,8 +2,8 @@
 
     python -I -S PACKAGE/manager/warden.py --package-dir DIR -- MANAGER ARGS...
 
-`DIR` holds the package `unitd`. The manager finds its end of the SEQPACKET socketpair in $UNITD_WARDEN_FD. Single-threaded,
-standard library only, prints nothing but its own failures, never wakes up without cause.
+`DIR` holds the package `unitd`. The manager finds its end of the SEQPACKET socketpair in $UNITD_WARDEN_FD; $UNITD_BAG is what there is
+to begin with (`bag`). Single-threaded, standard library only, prints nothing but its own failures, never wakes up without cause.
 """
 
 from __future__ import annotations
@@ -15,59 +15,49 @@ import os
 import resource
 import select
 import signal
-import socket
 import sys
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 if __name__ == "__main__" and "--package-dir" in sys.argv[1:-1]:
     sys.path.insert(0, sys.argv[sys.argv.index("--package-dir") + 1])
 
-from unitd.manager import child, spawner, wire
+from unitd.manager import bag, child, pidfd, spawner, wire
+from unitd.manager.bag import Bag, Ended
+from unitd.manager.keeper import STOPS, Keeper, say
 from unitd.manager.spawner import Spawner
 
 if TYPE_CHECKING:
     from unitd.manager.spec import SpawnSpec
 
 _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 15, 36
-_STOPS = (signal.SIGTERM, signal.SIGINT)
-_FORWARDED = (*_STOPS, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-_CRASH = 1.0  # a manager that lives shorter counts as crashed at start
-_LONGEST_PAUSE = 5.0
-
-
-class _Ended(NamedTuple):
-    pid: int
-    id: str
-    status: int
-    error: tuple[int, int, str] | None  # exit code, errno, step
+_FORWARDED = (*STOPS, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_OWN = "unitd:"  # ids of processes that are unitd's own
+_CHECK = _OWN + "check"
+_NOFILE = "UNITD_NOFILE"
 
 
 class Warden:
     """One warden and its loop."""
 
-    def __init__(self, command: Sequence[str]) -> None:
-        """`command` starts the manager."""
-        self.command = list(command)
+    def __init__(self, command: Sequence[str], contents: Bag) -> None:
+        """`command` starts the manager; `contents` is what an earlier warden, or manager, left."""
         self.kids: dict[int, str] = {}
-        self.ended: dict[int, _Ended] = {}  # by sequence number, until acknowledged
+        self.adopted: dict[int, int] = {}  # pid -> pidfd: somebody else is the parent
+        self.ended = contents.ended  # by sequence number, until acknowledged
         self.failed: dict[int, tuple[int, int, str]] = {}  # by pid: failures read before the child was reaped
-        self.sequence = 0
-        self.store: dict[str, list[int]] = {}
-        self.channel: wire.Channel | None = None
-        self.manager = 0
-        self.live = False  # the manager is told news as they come
-        self.greeted = False  # it said HELLO at all
-        self.ever_live = False
-        self.quit_code: int | None = None
-        self.waiting: list[int] = []  # signals for a manager that is not ready yet
-        self.stop_signal = 0
-        self.born = 0.0
-        self.crashes = 0
-        self.start_at: float | None = None
-        self._writable = False
+        self.sequence = contents.sequence
+        self.store = contents.store
+        self.reexec = False
         self._prepare()
+        self.keeper = Keeper(command, self.spawner, self.epoll, contents)
+        tells = bool(contents.kids) and pidfd.tells_status()
+        for pid, id, fd in contents.kids:
+            self.kids[pid] = id
+            if fd >= 0:
+                self.adopted[pid] = fd
+                self.epoll.register(fd, pidfd.watch_mask(tells))
 
     def _prepare(self) -> None:
         _keep_standard_fds()
@@ -75,6 +65,7 @@ class Warden:
             if int(name) > 2:
                 _cloexec(int(name))
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        soft = int(os.environ.setdefault(_NOFILE, str(soft)))  # of the first warden: services get it
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
         self.wake, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
@@ -93,29 +84,48 @@ class Warden:
     def run(self) -> int:
         """Serve until the manager has quit; the exit code."""
         gc.freeze()
-        self._start_manager()
+        keeper = self.keeper
+        keeper.start()
+        self._reap()  # before the exec that made us somebody may have ended
         while True:
-            pause = None if self.start_at is None else max(0.0, self.start_at - time.monotonic())
-            ready = self.epoll.poll(pause)
-            for fd, events in ready:
+            pause = max(0.0, min(keeper.due.values()) - time.monotonic()) if keeper.due else None
+            for fd, events in self.epoll.poll(pause):
                 if fd == self.wake:
                     self._signals()
-                elif self.channel is not None and fd == self.channel.sock.fileno():
+                elif keeper.channel is not None and fd == keeper.channel.sock.fileno():
                     if events & select.EPOLLOUT:
-                        self.channel.flush()
+                        keeper.channel.flush()
                     if events & ~select.EPOLLOUT:
                         self._read()
-            code = self._reap()
-            if code is not None:
-                return code
-            if self.start_at is not None and time.monotonic() >= self.start_at:
-                self._start_manager()
-            self._watch_writable()
+                elif fd == keeper.timer:
+                    keeper.timer_fired()
+                else:
+                    self._adopted_ended(fd)
+            self._reap()
+            now = time.monotonic()
+            for what in [w for w, at in keeper.due.items() if at <= now]:
+                del keeper.due[what]
+                if what == "leave":
+                    for pid in self._own():
+                        self._kill(pid, signal.SIGKILL)
+                else:
+                    keeper.look(what)
+            if keeper.quit_code is not None and not keeper.pid and not self._own():
+                return keeper.quit_code
+            keeper.watch_writable()
 
-    def _watch_writable(self) -> None:
-        if self.channel is not None and self.channel.pending != self._writable:
-            self._writable = self.channel.pending
-            self.epoll.modify(self.channel.sock.fileno(), select.EPOLLIN | (select.EPOLLOUT if self._writable else 0))
+    def _own(self) -> list[int]:
+        """Processes that are unitd's own: the logger."""
+        return [pid for pid, id in self.kids.items() if id.startswith(_OWN)]
+
+    def _kill(self, pid: int, number: int) -> None:
+        try:
+            if pid in self.adopted:
+                signal.pidfd_send_signal(self.adopted[pid], number)
+            else:
+                os.kill(pid, number)
+        except ProcessLookupError:
+            return
 
     def _signals(self) -> None:
         try:
@@ -124,86 +134,29 @@ class Warden:
             return
         for number in numbers:
             if number in _FORWARDED:
-                if number in _STOPS:
-                    self.stop_signal = number
-                self._forward(number)
+                self.keeper.forward(number)
 
-    def _forward(self, number: int) -> None:
-        if self.greeted and self.manager:
-            os.kill(self.manager, number)  # not reaped yet, so it is still ours
-        elif number not in self.waiting:
-            self.waiting.append(number)
-
-    # -- the manager
-
-    def _start_manager(self) -> None:
-        self.start_at = None
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        wire.Channel(theirs)  # for its buffer sizes
-        theirs.setblocking(True)
-        program = self.command[0]
-        spec: SpawnSpec = {
-            "id": "",
-            "path": program,
-            "search_path": os.environ.get("PATH", "/usr/bin:/bin").split(":"),
-            "argv": self.command,
-            "env": [f"{k}={v}" for k, v in os.environ.items()] + ["UNITD_WARDEN_FD=3"],
-            "stdin": 1,
-            "stdout": 2,
-            "stderr": 3,
-            "listen": [0],
-        }
-        pid, problem, pidfd = self.spawner.spawn(spec, [theirs.fileno(), 0, 1, 2])
-        theirs.close()
-        self.born = time.monotonic()
-        if pidfd >= 0:
-            os.close(pidfd)
-        if not pid:
-            ours.close()
-            _say(f"cannot start the manager, because {os.strerror(problem)}; trying again")
-            self.start_at = self.born + _LONGEST_PAUSE
-            return
-        self.manager, self.live, self.greeted = pid, False, False
-        self.channel, self._writable = wire.Channel(ours), False
-        self.epoll.register(ours.fileno(), select.EPOLLIN)
-
-    def _drop_channel(self) -> None:
-        if self.channel is not None:
-            self.epoll.unregister(self.channel.sock.fileno())
-            self.channel.close()
-            self.channel, self.live = None, False
-
-    def _manager_ended(self, status: int, error: tuple[int, int, str] | None) -> int | None:
-        """Plan the next one, or say with which code to leave."""
-        if self.greeted:
-            self._read()  # its last words may be QUIT
-        self._drop_channel()
-        self.manager = 0
-        code = os.waitstatus_to_exitcode(status)
-        if self.quit_code is not None:
-            return self.quit_code
-        if error is not None:
-            _say(f"cannot run the manager {self.command[0]}, because {error[2]}: {os.strerror(error[1])}")
-        if not self.greeted and self.stop_signal:
-            for pid in self.kids:
-                os.kill(pid, signal.SIGTERM)
-            return code if code > 0 else 1
-        if code > 0 and not self.ever_live and not self.kids:
-            return code  # it cannot even begin: whoever started us should see that
-        now = time.monotonic()
-        self.crashes = 0 if now - self.born >= _CRASH else self.crashes + 1
-        pause = 0.0 if self.crashes < 2 else min(_LONGEST_PAUSE, 0.1 * 2.0 ** min(self.crashes - 2, 10))
-        self.start_at = now + pause
-        return None
+    def _exec_again(self) -> None:
+        """Become the warden that is on disk now. Returns only where that fails."""
+        kids = [(pid, id, self.adopted.get(pid, -1)) for pid, id in self.kids.items()]
+        contents = Bag(kids, self.ended, self.sequence, self.store, self.keeper.waiting, self.keeper.stop_signal)
+        self.reexec = False
+        try:
+            memfd = bag.pack(contents)
+            os.execve(sys.executable, sys.orig_argv, {**os.environ, bag.VARIABLE: str(memfd)})  # noqa: S606 - itself
+        except OSError as problem:
+            say(f"cannot become the new warden, because of {problem}; going on with the old one")
+        for fd in contents.fds():
+            os.set_inheritable(fd, False)
 
     # -- messages
 
     def _read(self) -> None:
-        while self.channel is not None:
+        while self.keeper.channel is not None:
             try:
-                message = self.channel.receive()
+                message = self.keeper.channel.receive()
             except EOFError:
-                self._drop_channel()
+                self.keeper.drop_channel()
                 return
             if message is None:
                 return
@@ -211,7 +164,7 @@ class Warden:
             try:
                 self._handle(kind, body, fds)
             except (KeyError, TypeError, ValueError, IndexError, AttributeError, OSError) as problem:
-                _say(f"cannot act on the manager's message {kind!r}: {problem!r}")
+                say(f"cannot act on the manager's message {kind!r}: {problem!r}")
             finally:
                 for fd in fds:
                     os.close(fd)
@@ -223,6 +176,16 @@ class Warden:
         elif kind == wire.ACK:
             for seq in [s for s in self.ended if s <= int(body)]:
                 del self.ended[seq]
+            if self.ended:
+                self.keeper.expect_answer(again=True)
+            else:
+                self.keeper.due.pop("answer", None)
+        elif kind == wire.PING:
+            self.keeper.send(wire.PONG, body)
+        elif kind == wire.WATCH:
+            self.keeper.watch(None if body is None else float(body), fds)
+        elif kind == wire.REEXEC:
+            self._check_program()
         elif kind == wire.STORE:
             for name, count in body:
                 for _ in range(int(count)):
@@ -231,38 +194,49 @@ class Warden:
             for fd in self.store.pop(str(body), ()):
                 os.close(fd)
         elif kind == wire.QUIT:
-            self.quit_code = int(body)
+            self.keeper.quit_code = int(body)
         elif kind == wire.HELLO:
             self._snapshot()
         else:
-            _say(f"cannot understand the manager's message {kind!r}")
+            say(f"cannot understand the manager's message {kind!r}")
 
-    def _send(self, kind: str, body: object, fds: Sequence[int] = (), *, consume: bool = False) -> None:
-        if self.channel is not None:
-            self.channel.send(kind, body, fds, consume=consume)
-        elif consume:
-            for fd in fds:
-                os.close(fd)
+    def _check_program(self) -> None:
+        """Does the warden that is on disk run? Its answer ends the manager, see `_reap`."""
+        words = sys.orig_argv
+        argv = [*words[: words.index("--")], "--check", "--", *self.keeper.command]
+        spec: SpawnSpec = {"id": _CHECK, "path": sys.executable, "argv": argv, "env": [f"{k}={v}" for k, v in os.environ.items()], "stdout": 0}
+        self._spawn([spec], [2], quiet=True)
 
-    def _spawn(self, specs: list[SpawnSpec], fds: list[int]) -> None:
+    def _checked(self, status: int) -> None:
+        self.reexec = status == 0
+        if status:
+            say("the warden on disk does not run; only the manager is replaced")
+        if self.keeper.pid:
+            os.kill(self.keeper.pid, signal.SIGKILL)
+
+    def _spawn(self, specs: list[SpawnSpec], fds: list[int], quiet: bool = False) -> None:
         answers: list[list[object]] = []
         pidfds: list[int] = []
         for spec in specs:
-            pid, problem, pidfd = self.spawner.spawn(spec, fds)
+            pid, problem, fd = self.spawner.spawn(spec, fds)
             if pid:
                 self.kids[pid] = spec["id"]
-            if pidfd >= 0:
-                pidfds.append(pidfd)
-            answers.append([spec["id"], pid, problem, pidfd >= 0])
-        self._send(wire.SPAWNED, answers, pidfds, consume=True)
+            if fd >= 0:
+                pidfds.append(fd)
+            answers.append([spec["id"], pid, problem, fd >= 0])
+        if quiet:
+            for fd in pidfds:
+                os.close(fd)
+        else:
+            self.keeper.send(wire.SPAWNED, answers, pidfds, consume=True)
         self._read_errors()  # the pipe holds 2000 and there may be more requests to read
 
     def _snapshot(self) -> None:
         """All a new manager has to know. The children are not reaped, so their numbers are theirs and pidfds can be had."""
-        kids = list(self.kids.items())
+        kids = [(pid, id) for pid, id in self.kids.items() if id != _CHECK]
         for i in range(0, len(kids), wire.MAX_FDS):
             part = kids[i : i + wire.MAX_FDS]
-            self._send(wire.KIDS, part, _pidfds([pid for pid, _ in part]), consume=True)
+            self.keeper.send(wire.KIDS, part, self._pidfds([pid for pid, _ in part]), consume=True)
         self._report(list(self.ended))
         names: list[list[object]] = []
         fds: list[int] = []
@@ -270,49 +244,78 @@ class Warden:
             for i in range(0, len(held), wire.MAX_FDS):
                 part_fds = held[i : i + wire.MAX_FDS]
                 if len(fds) + len(part_fds) > wire.MAX_FDS:
-                    self._send(wire.STORE, names, fds)
+                    self.keeper.send(wire.STORE, names, fds)
                     names, fds = [], []
                 names.append([name, len(part_fds)])
                 fds += part_fds
         if names:
-            self._send(wire.STORE, names, fds)
-        self._send(wire.GO, None)
-        self.live = self.greeted = self.ever_live = True
-        waiting, self.waiting = self.waiting, []
-        if self.stop_signal and self.stop_signal not in waiting:
-            waiting.append(self.stop_signal)  # an earlier manager died while stopping
-        for number in waiting:
-            self._forward(number)
+            self.keeper.send(wire.STORE, names, fds)
+        self.keeper.send(wire.GO, None)
+        self.keeper.greet()
+
+    def _pidfds(self, pids: Sequence[int]) -> list[int]:
+        """As many as there are descriptors left."""
+        fds: list[int] = []
+        for pid in pids:
+            try:
+                fds.append(os.dup(self.adopted[pid]) if pid in self.adopted else os.pidfd_open(pid))
+            except OSError:
+                break
+        return fds
 
     # -- the dead
 
-    def _reap(self) -> int | None:
-        """Collect whoever ended; the exit code when it is time to leave."""
+    def _reap(self) -> None:
+        """Collect whoever ended."""
         dead: list[tuple[int, int]] = []
         while True:
             try:
-                pid, status = os.waitpid(-1, os.WNOHANG)
+                pid, status = os.waitpid(-1, os.WNOHANG | os.WUNTRACED)
             except ChildProcessError:
                 break
             if pid == 0:
                 break
-            dead.append((pid, status))
-        if not dead:
-            return None
-        self._read_errors()
+            if not os.WIFSTOPPED(status):
+                dead.append((pid, status))
+            elif pid == self.keeper.pid:
+                self.keeper.stopped()
+        if dead:
+            self._read_errors()
+            self._buried(dead)
+
+    def _adopted_ended(self, fd: int) -> None:
+        """Somebody else's child that is in our care ended."""
+        pid = next((p for p, f in self.adopted.items() if f == fd), 0)
+        if not pid:
+            return
+        status = pidfd.exit_status(fd)
+        self.epoll.unregister(fd)
+        os.close(self.adopted.pop(pid))
+        self._buried([(pid, bag.UNKNOWN if status is None else status)])
+
+    def _buried(self, dead: list[tuple[int, int]]) -> None:
         fresh: list[int] = []
         manager: tuple[int, tuple[int, int, str] | None] | None = None
         for pid, status in dead:
             error = self.failed.pop(pid, None)
-            if pid == self.manager:
+            if pid == self.keeper.pid:
                 manager = status, error
-                continue
-            self.sequence += 1
-            self.ended[self.sequence] = _Ended(pid, self.kids.pop(pid, ""), status, error)
-            fresh.append(self.sequence)
-        if self.live:
+            elif self.kids.get(pid) == _CHECK:
+                del self.kids[pid]
+                self._checked(status)
+            else:
+                self.sequence += 1
+                self.ended[self.sequence] = Ended(pid, self.kids.pop(pid, ""), status, error)
+                fresh.append(self.sequence)
+        if self.keeper.live and fresh:
             self._report(fresh)
-        return self._manager_ended(*manager) if manager else None
+        if manager:
+            if self.keeper.greeted:
+                self._read()  # its last words may be QUIT
+            self.keeper.drop_channel()
+            if self.reexec and self.keeper.quit_code is None:
+                self._exec_again()
+            self.keeper.ended(*manager, alone=not self.kids)
 
     def _read_errors(self) -> None:
         """What failed children wrote before they ended, or are about to end."""
@@ -327,36 +330,20 @@ class Warden:
                 self.failed[pid] = code, error, step.rstrip(b"\0").decode()
 
     def _report(self, numbers: list[int]) -> None:
+        if numbers:
+            self.keeper.expect_answer()
         for seq in numbers:
             end = self.ended[seq]
             if end.error is not None:
                 code, error, step = end.error
-                self._send(wire.CHILDERR, [end.id, code, error, step])
+                self.keeper.send(wire.CHILDERR, [end.id, code, error, step])
         for i in range(0, len(numbers), 1000):
             part = numbers[i : i + 1000]
-            self._send(wire.EXIT, [[seq, e.pid, e.id, e.status] for seq, e in ((s, self.ended[s]) for s in part)])
-
-
-def _pidfds(pids: Sequence[int]) -> list[int]:
-    """As many as there are descriptors left."""
-    fds: list[int] = []
-    for pid in pids:
-        try:
-            fds.append(os.pidfd_open(pid))
-        except OSError:
-            break
-    return fds
+            self.keeper.send(wire.EXIT, [[seq, e.pid, e.id, e.status] for seq, e in ((s, self.ended[s]) for s in part)])
 
 
 def _noted(_number: int, _frame: object) -> None:
     """The wake-up pipe says it all."""
-
-
-def _say(message: str) -> None:
-    try:
-        os.write(2, f"unitd: warden: {message}\n".encode("utf-8", "replace"))
-    except OSError:
-        return
 
 
 def _cloexec(fd: int) -> None:
@@ -378,10 +365,17 @@ def main(argv: Sequence[str]) -> int:
     """`argv`: options, then "--" and the manager's command line. Returns the exit code."""
     arguments = list(argv)
     if "--" not in arguments or not arguments[arguments.index("--") + 1 :]:
-        _say("cannot start without a manager's command line after --")
+        say("cannot start without a manager's command line after --")
         return 2
+    if "--check" in arguments[: arguments.index("--")]:
+        return 0
     spawner.default_libc_signals()
-    return Warden(arguments[arguments.index("--") + 1 :]).run()
+    contents = Bag()
+    try:
+        contents = bag.unpack(int(os.environ.pop(bag.VARIABLE))) if bag.VARIABLE in os.environ else contents
+    except (OSError, ValueError, KeyError, TypeError) as problem:
+        say(f"cannot take over what the last warden left, because of {problem!r}")
+    return Warden(arguments[arguments.index("--") + 1 :], contents).run()
 
 
 if __name__ == "__main__":

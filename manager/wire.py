@@ -24,12 +24,16 @@ ACK = "A"  # sequence number: this exit and all before it
 STORE = "T"  # [[name, count]...], fds; in both directions
 DROP = "D"  # name
 QUIT = "Q"  # exit code
+WATCH = "W"  # ready; seconds that a turn of the loop may take, and the timer that measures it, or null
+PING = "?"  # anything
+REEXEC = "R"  # replace yourself and the manager by what is on disk
 # from the warden
 KIDS = "K"  # [[pid, id]...], a pidfd each
 GO = "G"  # the snapshot is complete
 SPAWNED = "P"  # [[id, pid, errno, has_pidfd]...], pidfds
 EXIT = "X"  # [[seq, pid, id, wait status]...]
 CHILDERR = "C"  # [id, exit code, errno, step]
+PONG = "!"  # what came with PING
 
 MAX_FDS = 250  # the kernel's SCM_MAX_FD is 253
 MAX_ITEMS = 100

@@ -43,6 +43,7 @@ class Manager:
         self.process: subprocess.Popen[bytes] | None = None
         self.messages: list[str] = []
         self.unread = b""
+        self.extra: list[str] = []  # more options
 
     def write(self, name: str, text: str) -> Path:
         """A unit file (or drop-in)."""
@@ -53,7 +54,7 @@ class Manager:
 
     def command(self, start: str = "none") -> list[str]:
         """The command line of this unitd."""
-        options = ["--unit-path", str(self.units), "--runtime-dir", str(self.run), "--log-dir", str(self.log), "--start", start]
+        options = ["--unit-path", str(self.units), "--runtime-dir", str(self.run), "--log-dir", str(self.log), "--start", start, *self.extra]
         return [sys.executable, "-m", "unitd.manager.launch", *options]
 
     def boot(self, start: str = "none") -> Manager:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal as signals
 
 import unitd
 from unitd.bus.messages import Reply, Request
@@ -64,7 +63,6 @@ async def exit(c: Context, request: Request) -> Reply:
 
 @verb("daemon-reexec")
 async def daemon_reexec(c: Context, request: Request) -> Reply:
-    """End this manager; the warden starts the program on disk, which takes over where this one stopped."""
-    loop = asyncio.get_running_loop()
-    loop.call_later(0.05, os.kill, os.getpid(), signals.SIGKILL)
+    """Have the warden end this manager and become the program on disk, which starts a manager that takes over where this one stopped."""
+    asyncio.get_running_loop().call_later(0.05, c.executor.link.reexec)  # the answer goes out first
     return Reply(id=request.id, ok=True)

@@ -1,0 +1,207 @@
+"""The warden's care for the manager: starts it, notices when it crashes or hangs, starts the next. Standard library only."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import socket
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from unitd.manager import patience, wire
+
+if TYPE_CHECKING:
+    from unitd.manager.bag import Bag
+    from unitd.manager.spawner import Spawner
+    from unitd.manager.spec import SpawnSpec
+
+#: Signals that mean: stop all services and leave. The last is what a container manager sends to an init.
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGPWR, signal.SIGRTMIN + 3)
+_LAST_WORDS = 1.0  # from SIGABRT, which has it print where it hangs, to SIGKILL
+_GOODBYE = 5.0  # for the logger to write what it has
+
+
+def say(message: str) -> None:
+    """One line of the warden's own."""
+    try:
+        os.write(2, f"unitd: warden: {message}\n".encode("utf-8", "replace"))
+    except OSError:
+        return
+
+
+class Keeper:
+    """The manager of the moment, and the conversation with it. Wakes the loop up only for what is in `due`."""
+
+    def __init__(self, command: Sequence[str], spawner: Spawner, epoll: select.epoll, contents: Bag) -> None:
+        """`command` starts a manager. The conversation's socket and the manager's timer are registered in `epoll`."""
+        self.command, self.spawner, self.epoll = list(command), spawner, epoll
+        self.pid = 0
+        self.channel: wire.Channel | None = None
+        self.live = False  # it is told news as they come
+        self.greeted = False  # it said HELLO at all
+        self.ever_live = bool(contents.kids)
+        self.quit_code: int | None = None
+        self.waiting = contents.signals  # signals for a manager that is not ready yet
+        self.stop_signal = contents.stop_signal
+        self.born = 0.0
+        self.crashes = 0
+        self.ready = False  # it has begun to serve
+        self.stillborn = 0  # how many in a row failed before that
+        self.timer = -1  # goes off when it stays in one turn of its loop for too long
+        self.limit = patience.LIMIT
+        self.due: dict[str, float] = {}  # what to do when: start, stopped, answer, kill, leave
+        self._writable = False
+
+    # -- life
+
+    def start(self) -> None:
+        """Start a manager, or plan the next attempt."""
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        wire.Channel(theirs)  # for its buffer sizes
+        theirs.setblocking(True)
+        spec: SpawnSpec = {
+            "id": "",
+            "path": self.command[0],
+            "search_path": os.environ.get("PATH", "/usr/bin:/bin").split(":"),
+            "argv": self.command,
+            "env": [f"{k}={v}" for k, v in os.environ.items()] + ["UNITD_WARDEN_FD=3", f"UNITD_STILLBORN={self.stillborn}"],
+            "stdin": 1,
+            "stdout": 2,
+            "stderr": 3,
+            "listen": [0],
+        }
+        if "UNITD_SYSTEMD" in os.environ:
+            spec["pdeathsig"] = signal.SIGKILL  # systemd starts both anew
+        pid, problem, fd = self.spawner.spawn(spec, [theirs.fileno(), 0, 1, 2])
+        theirs.close()
+        self.born = time.monotonic()
+        if fd >= 0:
+            os.close(fd)
+        if not pid:
+            ours.close()
+            say(f"cannot start the manager, because {os.strerror(problem)}; trying again")
+            self.due["start"] = self.born + patience.LONGEST_PAUSE
+            return
+        self.pid, self.live, self.greeted, self.ready = pid, False, False, False
+        self.channel, self._writable = wire.Channel(ours), False
+        self.epoll.register(ours.fileno(), select.EPOLLIN)
+
+    def drop_channel(self) -> None:
+        """The conversation is over, and with it all watching."""
+        if self.channel is not None:
+            self.epoll.unregister(self.channel.sock.fileno())
+            self.channel.close()
+            self.channel, self.live = None, False
+        if self.timer >= 0:
+            self.epoll.unregister(self.timer)
+            os.close(self.timer)
+            self.timer = -1
+        for what in ("stopped", "answer", "kill"):
+            self.due.pop(what, None)
+
+    def ended(self, status: int, error: tuple[int, int, str] | None, alone: bool) -> None:
+        """The manager is dead: plan the next one, or the end (`quit_code`). `alone`: no service is there that would need one."""
+        self.pid = 0
+        code = os.waitstatus_to_exitcode(status)
+        if self.quit_code is not None:
+            self.due["leave"] = time.monotonic() + _GOODBYE
+            return
+        if error is not None:
+            say(f"cannot run the manager {self.command[0]}, because {error[2]}: {os.strerror(error[1])}")
+        if not self.greeted and self.stop_signal:
+            self.quit_code = code if code > 0 else 1
+        elif code > 0 and not self.ever_live and alone:
+            self.quit_code = code  # it cannot even begin: whoever started us should see that
+        else:
+            now = time.monotonic()
+            self.crashes = patience.crashes(self.crashes, code, now - self.born, self.ready)
+            self.stillborn = 0 if self.ready else self.stillborn + patience.is_own_fault(code)
+            pause = patience.pause(self.crashes)
+            if pause:
+                say(f"the manager has crashed {self.crashes} times in a row, the last time with {patience.words(code)}; the next one comes in {pause:g} s")
+            self.due["start"] = now + pause
+
+    # -- talk
+
+    def send(self, kind: str, body: object, fds: Sequence[int] = (), *, consume: bool = False) -> None:
+        """Say something, to nobody if there is none."""
+        if self.channel is not None:
+            self.channel.send(kind, body, fds, consume=consume)
+        elif consume:
+            for fd in fds:
+                os.close(fd)
+
+    def watch_writable(self) -> None:
+        """Wake up for room in the socket only while something waits for it."""
+        if self.channel is not None and self.channel.pending != self._writable:
+            self._writable = self.channel.pending
+            self.epoll.modify(self.channel.sock.fileno(), select.EPOLLIN | (select.EPOLLOUT if self._writable else 0))
+
+    def greet(self) -> None:
+        """It knows everything now: pass on the signals that came meanwhile."""
+        self.live = self.greeted = self.ever_live = True
+        waiting, self.waiting = self.waiting, []
+        if self.stop_signal and self.stop_signal not in waiting:
+            waiting.append(self.stop_signal)  # an earlier manager died while stopping
+        for number in waiting:
+            self.forward(number)
+
+    def forward(self, number: int) -> None:
+        """A signal that is meant for the manager."""
+        if number in STOPS:
+            self.stop_signal = number
+        if self.greeted and self.pid:
+            os.kill(self.pid, signal.SIGTERM if number in STOPS else number)  # not reaped yet, so it is still ours
+        elif number not in self.waiting:
+            self.waiting.append(number)
+
+    # -- does it hang?
+
+    def watch(self, limit: float | None, fds: list[int]) -> None:
+        """The manager is ready. With a timer, which is set for `limit` seconds while it is busy (`heartbeat`), it is to be watched."""
+        self.ready = True
+        if limit is not None and fds and self.timer < 0:
+            self.timer, self.limit = fds.pop(0), limit
+            self.epoll.register(self.timer, select.EPOLLIN)
+
+    def expect_answer(self, again: bool = False) -> None:
+        """Exits were reported: they are to be acknowledged in time, by a manager that wants to be watched."""
+        if self.timer < 0:
+            return
+        if again or "answer" not in self.due:
+            self.due["answer"] = time.monotonic() + self.limit
+
+    def stopped(self) -> None:
+        """It got SIGSTOP or the like."""
+        if self.timer >= 0 or not self.ready:
+            self.due.setdefault("stopped", time.monotonic() + self.limit)
+
+    def look(self, what: str) -> None:
+        """The time of something in `due` has come."""
+        if what == "start":
+            self.start()
+        elif not self.pid:
+            return
+        elif what == "kill":
+            os.kill(self.pid, signal.SIGKILL)
+        elif what == "stopped" and patience.is_stopped(self.pid):
+            self._replace(f"it is stopped for more than {self.limit:g} s", 0.0)
+        elif what == "answer":
+            self._replace(f"it takes no notice of what happens for more than {self.limit:g} s", _LAST_WORDS)
+
+    def timer_fired(self) -> None:
+        """The manager is in one turn of its loop for too long, or was until just now."""
+        try:
+            os.read(self.timer, 8)
+        except BlockingIOError:
+            return
+        if self.pid:
+            self._replace(f"it is busy with one thing for more than {self.limit:g} s", _LAST_WORDS)
+
+    def _replace(self, reason: str, mercy: float) -> None:
+        say(f"the manager hangs: {reason}; replacing it")
+        if mercy:
+            os.kill(self.pid, signal.SIGABRT)
+        self.due["kill"] = time.monotonic() + mercy

@@ -1,0 +1,299 @@
+"""The manager dies, hangs, is replaced; the warden dies; the logger dies: services never notice, and nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import signal
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.harness import PATIENCE, Manager, alive, marked
+from unitd.bus.client import Client
+from unitd.bus.events import Gap, ManagerEvent
+
+COUNTER = """
+[Service]
+ExecStart=/bin/sh -c 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.01; done'
+"""
+STEADY = "[Service]\nExecStart=/bin/sleep 1000\nRestart=always\nRestartSec=0\n"
+
+
+def name_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].decode()
+    except OSError:
+        return ""
+
+
+def logger_pid(warden: int) -> int:
+    """The logger below the warden."""
+    children = Path(f"/proc/{warden}/task/{warden}/children").read_text().split()
+    return next((int(p) for p in children if b"logger.py" in Path(f"/proc/{p}/cmdline").read_bytes() or "logger" in name_of(int(p))), 0)
+
+
+def wait_until(check: Callable[[], object], what: str) -> None:
+    """For what no event tells of: states of processes. Generous, and quick when all is well."""
+    end = time.monotonic() + PATIENCE
+    while not check():
+        assert time.monotonic() < end, what
+        select.select([], [], [], 0.02)
+
+
+def next_manager(m: Manager, old: int) -> int:
+    """The pid of the manager that came after `old`."""
+    found = 0
+
+    def other() -> bool:
+        nonlocal found
+        found = m.manager_pid()
+        return found != old
+
+    wait_until(other, "no new manager came")
+    return found
+
+
+def numbers(m: Manager, unit: str) -> list[int]:
+    return [int(n) for n in re.findall(r"^line (\d+)$", "\n".join(re.findall(r"line \d+$", m.ok("logs", "-n", "1000000", unit), re.M)), re.M)]
+
+
+def whole(m: Manager, unit: str) -> int:
+    """Every number is there once and in order; how many."""
+    found = numbers(m, unit)
+    assert found == list(range(1, len(found) + 1))
+    return len(found)
+
+
+def test_managers_killed_one_after_the_other(manager: Manager) -> None:
+    manager.write("count.service", COUNTER)
+    manager.write("steady.service", STEADY)
+    manager.boot().ok("start", "count", "steady")
+    before = manager.pid("count"), manager.pid("steady")
+    pid = manager.manager_pid()
+    for _ in range(10):
+        os.kill(pid, signal.SIGKILL)
+        pid = next_manager(manager, pid)
+    assert (manager.pid("count"), manager.pid("steady")) == before
+    assert manager.show("steady", "NRestarts") == "0"
+    seen = whole(manager, "count")
+    wait_until(lambda: len(numbers(manager, "count")) > seen, "no more lines come")
+    manager.ok("stop", "count")
+    assert whole(manager, "count") > seen
+
+
+def test_reexec_replaces_warden_and_manager(manager: Manager) -> None:
+    manager.write("count.service", COUNTER)
+    manager.write("dies.service", "[Service]\nExecStart=/bin/sleep 1000\n")
+    manager.boot().ok("start", "count", "dies")
+    assert manager.process is not None
+    warden = manager.process.pid
+    for _ in range(3):
+        before, pid = manager.pid("count"), manager.manager_pid()
+        fd = os.open(f"/proc/{warden}/fd", os.O_RDONLY)
+        manager.ok("daemon-reexec")
+        os.close(fd)
+        next_manager(manager, pid)
+        assert manager.pid("count") == before
+    assert Path(f"/proc/{warden}/cmdline").read_bytes().count(b"warden.py") == 1
+    os.kill(manager.pid("dies"), signal.SIGUSR2)  # the exec'd warden is still the parent
+    manager.wait_for("dies.service", ActiveState="failed", ExecMainStatus=str(int(signal.SIGUSR2)))
+    manager.ok("stop", "count")
+    whole(manager, "count")
+
+
+def test_a_hung_manager_is_replaced(manager: Manager) -> None:
+    conf = manager.base / "unitd.conf"
+    conf.write_text("hang_timeout = 1s\n")
+    manager.write("steady.service", STEADY)
+    manager.extra = ["--config", str(conf)]
+    manager.boot().ok("start", "steady")
+    before, pid = manager.pid("steady"), manager.manager_pid()
+    os.kill(pid, signal.SIGSTOP)
+    manager.expect("the manager hangs: it is stopped for more than 1 s")
+    next_manager(manager, pid)
+    assert manager.pid("steady") == before
+
+
+def test_exits_in_the_gap_are_reported(manager: Manager) -> None:
+    codes = range(40, 46)
+    for code in codes:
+        manager.write(f"e{code}.service", f"[Service]\nExecStart=/bin/sh -c 'read x </proc/self/fd/0; trap \"exit {code}\" USR1; while :; do sleep 0.02; done'\n")
+    manager.boot().ok("start", *(f"e{code}" for code in codes))
+    pids = [manager.pid(f"e{code}") for code in codes]
+    manager_pid = manager.manager_pid()
+    for pid in pids:
+        wait_until(lambda pid=pid: int(re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1], 16) & 1 << 9, "no trap")  # type: ignore[index, misc]
+    os.kill(manager_pid, signal.SIGSTOP)
+    for pid in pids:
+        os.kill(pid, signal.SIGUSR1)
+    wait_until(lambda: not any(alive(pid) for pid in pids), "they do not end")
+    os.kill(manager_pid, signal.SIGKILL)
+    for code in codes:
+        manager.wait_for(f"e{code}.service", ActiveState="failed", ExecMainStatus=str(code))
+
+
+def test_a_start_goes_on_and_its_client_hears_of_it(manager: Manager) -> None:
+    gate = manager.base / "gate"
+    manager.write("slow.service", f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart=/bin/sh -c 'until test -e {gate}; do sleep 0.02; done'\n")
+    manager.write("bad.service", f"[Service]\nType=oneshot\nExecStart=/bin/sh -c 'until test -e {gate}; do sleep 0.02; done; echo x >>{gate}.runs; exit 3'\n")
+    manager.boot()
+    results = {}
+    clients = [threading.Thread(target=lambda u=unit: results.update({u: manager.ctl("start", u)})) for unit in ("slow", "bad")]  # type: ignore[misc]
+    for client in clients:
+        client.start()
+    for unit in ("slow", "bad"):
+        manager.wait_for(f"{unit}.service", ActiveState="activating", SubState="start")
+    pid = manager.manager_pid()
+    os.kill(pid, signal.SIGKILL)
+    next_manager(manager, pid)
+    gate.touch()
+    for client in clients:
+        client.join(PATIENCE)
+    assert results["slow"].returncode == 0, results
+    assert results["bad"].returncode == 1, results
+    assert "status" in results["bad"].stderr
+    assert Path(f"{gate}.runs").read_text() == "x\n"
+
+
+def test_subscribers_learn_of_the_gap(manager: Manager) -> None:
+    manager.boot()
+    pid = manager.manager_pid()
+    with Client(f"ipc://{manager.run}/bus") as client, client.events(["manager."]) as events:
+        before = client.ping()["instance"]
+        os.kill(pid, signal.SIGKILL)
+        gap = events.next_event(timeout=PATIENCE)
+        started = events.next_event(timeout=PATIENCE)
+        assert isinstance(gap, Gap)
+        assert gap.reason == "reconnected"
+        assert isinstance(started, ManagerEvent)
+        assert started.what == "started"
+        assert client.ping()["instance"] == started.instance != before
+
+
+def test_the_logger_is_killed(manager: Manager) -> None:
+    manager.write("count.service", COUNTER)
+    manager.boot().ok("start", "count")
+    assert manager.process is not None
+    for _ in range(5):
+        wait_until(lambda: logger_pid(manager.process.pid), "no logger")  # type: ignore[union-attr]
+        old = logger_pid(manager.process.pid)
+        os.kill(old, signal.SIGKILL)
+        manager.expect("the logger ended")
+        wait_until(lambda: logger_pid(manager.process.pid) not in (0, old), "no new logger")  # type: ignore[union-attr] # noqa: B023
+    manager.ok("stop", "count")
+    assert whole(manager, "count") > 0
+
+
+@pytest.fixture
+def orphaned() -> Iterator[Manager]:
+    """A manager whose warden gets killed: nothing of it may be left at the end, though it is nobody's child."""
+    m = Manager()
+    try:
+        yield m
+    finally:
+        for pid in marked(str(m.base)):
+            os.kill(pid, signal.SIGKILL)
+        if m.process is not None:
+            m.process.communicate(timeout=PATIENCE)
+            m.process = None
+        m.close()
+
+
+def kill_warden(m: Manager) -> int:
+    """SIGKILL the warden; the manager takes its place: its pid."""
+    assert m.process is not None
+    pid = m.manager_pid()
+    m.process.kill()
+    m.process.wait()
+    next_manager(m, pid)
+    return pid
+
+
+def end(m: Manager, warden: int) -> None:
+    """Stop the warden that is not our child, and see that nothing is left."""
+    os.kill(warden, signal.SIGTERM)
+    wait_until(lambda: not alive(warden), "the warden does not leave")
+    wait_until(lambda: not marked(str(m.base)), "something is left")
+
+
+def test_the_warden_is_killed(orphaned: Manager) -> None:
+    m = orphaned
+    m.write("count.service", COUNTER)
+    m.write("steady.service", STEADY)
+    m.write("dies.service", "[Service]\nExecStart=/bin/sleep 1000\nExecStopPost=/bin/true\n")
+    m.boot().ok("start", "count", "steady", "dies")
+    pids = {unit: m.pid(unit) for unit in ("count", "steady", "dies")}
+    warden = kill_warden(m)
+    assert {unit: m.pid(unit) for unit in pids} == pids
+    seen = len(numbers(m, "count"))
+    wait_until(lambda: len(numbers(m, "count")) > seen, "no more lines come")
+    # adopted ones are looked after as before
+    os.kill(pids["dies"], signal.SIGUSR2)
+    m.wait_for("dies.service", ActiveState="failed")
+    if m.show("dies", "ExecMainCode") == "2":  # the kernel tells how it ended
+        assert m.show("dies", "ExecMainStatus") == str(int(signal.SIGUSR2))
+    else:
+        assert "unknown" in m.ok("status", "dies")
+    os.kill(pids["steady"], signal.SIGKILL)
+    m.wait_for("steady.service", ActiveState="active", SubState="running", NRestarts="1")
+    # and so are new ones, and the next warden's death
+    pid = m.manager_pid()
+    os.kill(warden, signal.SIGKILL)
+    next_manager(m, pid)
+    assert m.pid("count") == pids["count"]
+    m.ok("stop", "count")
+    whole(m, "count")
+    end(m, pid)
+
+
+def damage_newer(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA user_version = 99")
+    db.commit()
+    db.close()
+
+
+def damage_half(path: Path) -> None:
+    db = sqlite3.connect(path)
+    db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    os.truncate(path, path.stat().st_size // 2)
+
+
+def damage_garbage(path: Path) -> None:
+    for name in (path, path.with_name("state.db-wal")):
+        name.write_bytes(b"nonsense" * 1000)
+
+
+@pytest.mark.parametrize("damage", [damage_newer, damage_half, damage_garbage])
+def test_a_bad_state_file(manager: Manager, damage: Callable[[Path], None]) -> None:
+    manager.write("steady.service", STEADY)
+    manager.write("count.service", COUNTER)
+    manager.boot().ok("start", "steady", "count")
+    pids = manager.pid("steady"), manager.pid("count")
+    pid = manager.manager_pid()
+    os.kill(pid, signal.SIGSTOP)
+    damage(manager.run / "state.db")
+    os.kill(pid, signal.SIGKILL)
+    manager.expect("services run on")
+    next_manager(manager, pid)
+    assert (manager.pid("steady"), manager.pid("count")) == pids
+    assert (manager.run / "state.db.bad").exists()
+    manager.ok("stop", "count")
+    whole(manager, "count")
+
+
+def test_connects_wait_while_managers_change(manager: Manager) -> None:
+    manager.boot()
+    pid = manager.manager_pid()
+    os.kill(pid, signal.SIGKILL)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(str(manager.run / "bus"))  # nobody is there yet
+    next_manager(manager, pid)
