@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "unitd" / "__init__.py").read_text()).group(1)
-TEST = ["pytest", "pytest-timeout", "pytest-rerunfailures", "hypothesis"]
+TEST = ["pytest", "pytest-timeout", "pytest-rerunfailures", "hypothesis", "playwright", "axe-playwright-python", "schemathesis"]
 DEV = [*TEST, "mypy", "ruff", "import-linter", "coverage", "types-psutil", "types-setuptools"]
 
 setup(
@@ -19,8 +19,8 @@ setup(
     license="MIT",
     python_requires=">=3.11",
     packages=find_packages(include=["unitd", "unitd.*"]),
-    package_data={"unitd": ["py.typed"]},
-    install_requires=["pyzmq", "msgspec", "psutil", "zstandard", "python-daemon", "setproctitle", "sdnotify", "configobj"],
+    package_data={"unitd": ["py.typed"], "unitd.web": ["static/*", "templates/*", "units/*"]},
+    install_requires=["pyzmq", "msgspec", "psutil", "zstandard", "python-daemon", "setproctitle", "sdnotify", "configobj", "bottle", "gevent"],
     extras_require={"test": TEST, "dev": DEV},
     entry_points={"console_scripts": ["unitd=unitd.manager.launch:main", "unitctl=unitd.cli.main:main"]},
     classifiers=["Operating System :: POSIX :: Linux", "Programming Language :: Python :: 3", "License :: OSI Approved :: MIT License"],
