@@ -49,6 +49,7 @@ class App:
         """`environ` is what the warden gave: a warden that this process may have to become gets it too."""
         self.config, self.loop, self.environ, self.selector = config, loop, environ, selector
         self.stopping = False
+        self.exit_code = 0
         self.unacknowledged = 0
         self.pid_file = os.environ.pop("UNITD_PIDFILE", "")
         self.done: asyncio.Future[int] = loop.create_future()
@@ -77,6 +78,7 @@ class App:
         self.executor = Executor(loop, self.link, self.processes, self.output, host, notify_path, self.bus.publish, self.turn, self.controllers)
         self.engine = Engine(self.loader, self.executor)
         self.executor.engine = self.engine
+        self.executor.act = self.act
         self.views = Views(self.engine, self.loader, self.processes, self.output, self.paths, self.controllers)
         self.live = Live(self.bus, self.engine, self.views)
         self.context = Context(
@@ -92,9 +94,10 @@ class App:
         """Run jobs; then commit, ask for processes and acknowledge exits, in this order, so that a successor repeats nothing."""
         self.engine.run_queue()
         changed, self.engine.changed = self.engine.changed, set()
-        if changed or self.engine.jobs_changed:
+        forgotten, self.engine.forgotten = self.engine.forgotten, set()
+        if changed or forgotten or self.engine.jobs_changed:
             self.engine.jobs_changed = False
-            self.store.save([self.engine.record(n) for n in changed], {j.unit: j.type for j in self.engine.jobs.values()})
+            self.store.save([self.engine.record(n) for n in changed], {j.unit: j.type for j in self.engine.jobs.values()}, forgotten)
         self.executor.flush()
         if self.unacknowledged:
             self.link.ack(self.unacknowledged)
@@ -188,8 +191,18 @@ class App:
     def hang_up(self) -> None:
         self.loop.create_task(self.reload_units())
 
+    def act(self, name: str, action: str, exit_status: int) -> None:
+        """A unit's SuccessAction=, FailureAction= and the like. unitd is not the machine: all of them end unitd, the -force ones without stopping units."""
+        log.warning("%s: %s is asked for; ending with exit status %d", name, action, exit_status)
+        self.exit_code = exit_status
+        if action.endswith(("-force", "-immediate")):
+            self.stopping = True
+            self.finish()
+        else:
+            self.shutdown()
+
     def shutdown(self) -> None:
-        """Stop all units in order, then leave with 0. A second request changes nothing."""
+        """Stop all units in order, then leave. A second request changes nothing."""
         if self.stopping:
             return
         self.stopping = True
@@ -205,7 +218,7 @@ class App:
 
     def finish(self) -> None:
         if not self.done.done():
-            self.done.set_result(0)
+            self.done.set_result(self.exit_code)
 
     async def run(self) -> int:
         """Serve until a shutdown is over; the exit code."""

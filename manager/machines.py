@@ -1,10 +1,10 @@
-"""The one table of unit types: the machine that decides for each. A type without a machine is only a name with dependencies (targets, slices). Pure."""
+"""The one table of unit types: the machine that decides for each. A unit of a type that is missing here is loaded and shown, but cannot be started. Pure."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from unitd.manager import machine
+from unitd.manager import machine, passive
 from unitd.manager.states import Effect, Event, Record
 from unitd.units.model import Unit
 
@@ -14,6 +14,18 @@ Step = Callable[[Record, Unit, Event, float, float], tuple[Record, list[Effect]]
 #: Unit type -> its machine.
 MACHINES: dict[str, Step] = {
     "service": machine.step,
+    "target": passive.step,
+    "slice": passive.step,
 }
-#: Unit types that are only a name with dependencies: up at once, down at once.
-PASSIVE = ("target", "slice")
+#: Always up, never stopped: the root of all slices (systemd.special(7)).
+PERPETUAL = ("-.slice",)
+
+
+def can_reload(unit: Unit) -> bool:
+    """Has the unit a way to reload?"""
+    return unit.type == "service" and (bool(unit.service.exec_reload) or unit.service.type == "notify-reload")
+
+
+def start_has_to_wait(record: Record) -> bool:
+    """A start of a unit that is on its way down waits for the end of that; one in auto-restart waits for the restart (cases restart-*)."""
+    return record.active == "deactivating" or record.sub == "auto-restart"

@@ -56,5 +56,8 @@ class Platform(Protocol):
     def log(self, level: str, message: str) -> None:
         """One line in the manager's log."""
 
+    def act(self, name: str, action: str, exit_status: int) -> None:
+        """SuccessAction=, FailureAction= and their like of the unit `name`: exit, reboot, ... (systemd.unit(5))."""
+
     def later(self) -> None:
         """Have `Engine.run_queue` called in this turn of the loop."""

@@ -105,11 +105,12 @@ class StateStore:
         """(unit, job type) of the jobs that were under way."""
         return self._jobs
 
-    def save(self, records: Iterable[Record], jobs: dict[str, str]) -> None:
-        """Write these records and the present jobs in one transaction. A failure is logged, once; services come before their memory."""
+    def save(self, records: Iterable[Record], jobs: dict[str, str], forgotten: Iterable[str] = ()) -> None:
+        """Write these records and the present jobs, delete the records of forgotten units, in one transaction. A failure is logged, once; services come before their memory."""
         records = list(records)
         try:
             self.db.execute("BEGIN")
+            self.db.executemany("DELETE FROM record WHERE name = ?", [(name,) for name in forgotten])
             self.db.executemany("INSERT OR REPLACE INTO record VALUES (?, ?)", [(r.name, msgspec.json.encode(r)) for r in records])
             self.db.executemany("INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?, ?)", self._new_processes(records))
             self.db.execute("DELETE FROM job")

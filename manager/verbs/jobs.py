@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 from unitd.bus.messages import Reply, Request
-from unitd.manager.jobs import Job, Refused
+from unitd.manager.jobs import GOOD_RESULTS, MODES, Job, Refused
 from unitd.manager.verbs.base import Context, verb
 from unitd.manager.views import LOG_LINES
 from unitd.units import names
@@ -46,9 +46,9 @@ async def job_verb(c: Context, request: Request) -> Reply:
     results: list[dict[str, Any]] = []
     waits: list[asyncio.Future[tuple[Unit, str]]] = []
     mode = str(options.get("job_mode") or "replace")
-    if mode == "isolate" or options.get("isolate"):
+    if options.get("isolate"):
         mode = "isolate"
-    if mode not in ("replace", "fail", "replace-irreversibly", "isolate", "flush", "ignore-dependencies", "ignore-requirements", "restart-dependencies"):
+    if mode not in MODES:
         raise Refused("bad-argument", f"Failed to {verb}: unknown job mode {mode}.", 1)
     for unit in units:
         try:
@@ -58,18 +58,28 @@ async def job_verb(c: Context, request: Request) -> Reply:
                     waits.append(job_result(c, c.engine.unit(name), job))
         except Refused as error:
             code = max(code, error.exit_code)
-            errors.append(str(error) if error.whole else f"Failed to {verb} {unit.name}: {error}")
+            errors += refusal(verb, unit, error)
     ended = await asyncio.gather(*waits)
-    if any(result not in ("done", "skipped") for _, result in ended):
+    if any(result not in GOOD_RESULTS for _, result in ended):
         await c.flush_output()
     for unit, result in ended:
-        if result not in ("done", "skipped"):
+        if result not in GOOD_RESULTS:
             code = code or 1
             errors += explain(c, unit, verb, result)
-        results.append({"unit": unit.name, "result": result, "log_tail": c.views.log_tail(unit.name, LOG_LINES) if result not in ("done", "skipped") else []})
+        results.append({"unit": unit.name, "result": result, "log_tail": c.views.log_tail(unit.name, LOG_LINES) if result not in GOOD_RESULTS else []})
     if options.get("wait") and verb in ("start", "restart") and not code:
         await asyncio.gather(*(until_down(c, unit) for unit in units))
     return Reply(id=request.id, ok=not code, exit_code=code, err="".join(e + "\n" for e in errors), data={"jobs": results})
+
+
+def refusal(verb: str, unit: Unit, error: Refused) -> list[str]:
+    """Why no job was made, as systemctl says it."""
+    if error.whole:
+        return [str(error)]
+    lines = [f"Failed to {verb} {unit.name}: {error}"]
+    if error.code not in ("no-such-unit", "masked", "not-applicable"):
+        lines.append(f"See system logs and 'unitctl status {unit.name}' for details.")
+    return lines
 
 
 def may(c: Context, unit: Unit, verb: str) -> None:
@@ -117,9 +127,6 @@ def explain(c: Context, unit: Unit, verb: str, result: str) -> list[str]:
 
 @verb("isolate")
 async def isolate(c: Context, request: Request) -> Reply:
-    for unit in c.expand(request.units):
-        if not unit.unit.allow_isolate:
-            raise Refused("refused", f"Operation refused, unit {unit.name} may not be isolated.", 4)
     return await job_verb(c, Request(verb="start", units=request.units, options={**request.options, "isolate": True}, id=request.id))
 
 
