@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
-.PHONY: run test lint type cov bench docs conformance dist clean
+.PHONY: run test test-qemu lint type cov bench docs conformance dist clean
 
 $(VENV)/.run: setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -30,6 +30,10 @@ run: $(VENV)/.run
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# Limits on a kernel with pure cgroup v2: as root, minutes, not part of `make test`.
+test-qemu: $(VENV)/.dev
+	tests/qemu/run
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
