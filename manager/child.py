@@ -10,6 +10,7 @@ import fcntl
 import gc
 import os
 import resource
+import select
 import signal
 import stat
 import struct
@@ -105,6 +106,10 @@ def _become(spec: SpawnSpec, fds: Sequence[int], around: Surroundings, join_cgro
         os.setsid()
     except OSError as e:
         raise SetupError(220, "SETSID", e.errno or 0) from e
+    if "idle" in spec:
+        waiting = select.poll()
+        waiting.register(fds[spec["idle"]], 0)  # POLLHUP needs no asking for
+        waiting.poll(5000)
     if join_cgroup and spec.get("cgroup"):
         _write(spec["cgroup"] + "/cgroup.procs", b"0", 219, "CGROUP")
     for directory in spec.get("join", ()):

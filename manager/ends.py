@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from unitd.manager import restart
-from unitd.manager.states import CLD_EXITED, Empty, ExecDone, Exit, Exited, Log, PidFile, ReadPidFile, Signal, Spawned
+from unitd.manager.states import CLD_EXITED, Empty, ExecDone, Exit, Exited, Log, PidFile, ReadPidFile, Signal, Spawned, WatchEmpty
 from unitd.manager.transitions import FINAL, RELOADING, STOPPING, Step, commands
 from unitd.units.model import ExitStatusSet
 
@@ -18,7 +18,9 @@ def spawned(st: Step, event: Spawned) -> None:
             no_process(st, event)
             return
         r.main_pid = r.exec_main_pid = event.pid
-        if r.sub == "start" and st.s.type in ("simple", "idle", "dbus"):
+        if r.sub in (*STOPPING, *FINAL):
+            st.signal_late("main")
+        elif r.sub == "start" and st.s.type in ("simple", "idle"):
             st.enter_start_post()
     elif event.token == r.control_token:
         if not event.pid:
@@ -26,6 +28,8 @@ def spawned(st: Step, event: Spawned) -> None:
             no_process(st, event)
             return
         r.control_pid = event.pid
+        if r.sub in (*STOPPING, *FINAL):
+            st.signal_late("control")
 
 
 def no_process(st: Step, event: Spawned) -> None:
@@ -54,10 +58,15 @@ def exited(st: Step, event: Exited) -> None:
         control_exited(st, event.exit)
 
 
-def failing_step(st: Step, exit: Exit, what: str) -> None:
-    """Say which set-up step failed in the child, if one did."""
-    if exit.step:
-        st.r.last_failure = f"{what} failed at step {exit.step} (exit code {exit.status}, errno {exit.errno})"
+def failing_step(st: Step, exit: Exit, role: str, ignored: bool) -> None:
+    """Say which set-up step failed in the child, if one did; also when the failure does not count (prefix -)."""
+    if not exit.step:
+        return
+    said = f"{role}= failed at step {exit.step} (exit code {exit.status}, errno {exit.errno})"
+    if ignored:
+        st.do(Log("warning", f"{st.u.name}: {said}; ignored, because of its prefix -"))
+    else:
+        st.r.last_failure = said
 
 
 def main_exited(st: Step, exit: Exit) -> None:
@@ -66,13 +75,16 @@ def main_exited(st: Step, exit: Exit) -> None:
     r.exec_main_code, r.exec_main_status = exit.code, exit.status
     r.main_exit_result = {1: "exited", 2: "killed", 3: "dumped"}[exit.code]
     index = r.command_index if s.type == "oneshot" and r.sub == "start" else 0
-    if index < len(s.exec_start) and s.exec_start[index].ignore_failure:
+    ignored = index < len(s.exec_start) and s.exec_start[index].ignore_failure
+    if ignored:
         result = "success"
     r.main_pid, r.main_token, r.main_known = 0, "", True
-    if result != "success":
-        failing_step(st, exit, "ExecStart=")
+    failing_step(st, exit, "ExecStart", ignored)
     st.fail(result)
-    if r.sub == "start":
+    last = s.type != "oneshot" or r.sub != "start" or result != "success" or r.command_index + 1 == len(s.exec_start)
+    if s.exit_type == "cgroup" and last and r.sub not in ("stop", "stop-post"):
+        st.do(WatchEmpty())  # the main process does not decide, the last one does
+    elif r.sub == "start":
         if s.type == "oneshot":
             if result == "success" and r.command_index + 1 < len(s.exec_start):
                 st.spawn("ExecStart", r.command_index + 1, main=True)
@@ -117,11 +129,12 @@ def control_exited(st: Step, exit: Exit) -> None:
     result = restart.outcome(exit, False, s.success_exit_status if role == "ExecStart" else ExitStatusSet())
     if role == "ExecCondition" and exit.code == CLD_EXITED and 1 <= exit.status <= 254:
         result = "exec-condition"
-    if index < len(lines) and lines[index].ignore_failure:
+    ignored = index < len(lines) and lines[index].ignore_failure
+    if ignored:
         result = "success"
     r.control_pid, r.control_token, r.control_role = 0, "", ""
+    failing_step(st, exit, role, ignored)
     if result not in ("success", "exec-condition"):
-        failing_step(st, exit, f"{role}=")
         if not r.last_failure:
             how = f"exited with status {exit.status}" if exit.code == CLD_EXITED else f"was killed by signal {exit.status}"
             r.last_failure = f"a control process ({role}=) {how}"
@@ -158,6 +171,8 @@ def start_done(st: Step, result: str) -> None:
 def start_post_done(st: Step, result: str) -> None:
     if result != "success":
         st.enter_signal("stop-sigterm", result)
+    elif st.s.pid_file:
+        st.do(ReadPidFile(guess=False))  # ExecStartPost= may have written it
     else:
         st.enter_running("success")
 
@@ -211,24 +226,33 @@ def pid_file(st: Step, event: PidFile) -> None:
     if event.pid:
         r.main_pid = r.exec_main_pid = event.pid
         r.main_token, r.main_alien, r.main_known = f"pid:{event.pid}", True, False
-    if r.sub != "start" or st.control_alive:
+    if st.control_alive or r.sub not in ("start", "start-post"):
         return
-    if event.pid or not st.s.pid_file:
-        st.enter_start_post()
-    elif event.reason:
-        st.do(Log("warning", f"{st.u.name}: {event.reason}; waiting for it until the start timeout"))
+    if event.pid or not st.s.pid_file or (r.sub == "start" and st.s.exec_start_post):
+        if r.sub == "start":
+            st.enter_start_post()
+        else:
+            st.enter_running("success")
+    else:
+        if event.reason:
+            st.do(Log("warning", f"{st.u.name}: {event.reason}; waiting for it until the start timeout"))
+        st.do(WatchEmpty())  # nobody left to write it: no need to wait
 
 
 def empty_starting(st: Step, event: Empty) -> None:
     """Nothing is left to become ready."""
-    if not st.main_alive and not st.control_alive and (st.s.type in ("notify", "notify-reload") or st.s.pid_file):
+    if st.main_alive or st.control_alive:
+        return
+    if st.s.type in ("notify", "notify-reload") or (st.s.pid_file and st.r.sub in ("start", "start-post")):
         st.enter_stop_post("protocol")
+    elif st.s.exit_type == "cgroup" and st.r.sub == "start":
+        st.enter_start_post()
 
 
 def empty_running(st: Step, event: Empty) -> None:
     if not st.main_alive:
         st.r.main_known = True
-        st.enter_running("success")
+        st.enter_running("success", empty=True)
 
 
 def empty_stopping(st: Step, event: Empty) -> None:

@@ -72,6 +72,7 @@ class Executor:
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
         self._spawns: list[tuple[Any, list[int]]] = []
         self._close_after: list[int] = []
+        self._idle: list[int] = []  # write ends of pipes that Type=idle services wait on
         self._pid_file_watch: dict[str, Callable[[], None]] = {}
         self._memory_watch: dict[str, Callable[[], None]] = {}
         #: Effects of one unit type only: class of the effect -> who carries it out. Filled by the parts that do.
@@ -104,6 +105,10 @@ class Executor:
 
     def _end_turn(self) -> None:
         self._turn_pending = False
+        if self._idle and not self.engine.jobs:
+            for fd in self._idle:  # Type=idle services go on now
+                os.close(fd)
+            self._idle.clear()
         self._turn()
 
     def check(self, unit: Unit) -> tuple[bool, bool]:
@@ -152,6 +157,12 @@ class Executor:
             fds.append(writer)
             self._close_after.append(writer)
             self.loop.add_reader(reader, self._exec_pipe, reader, unit.name, effect.token)
+        if unit.service.type == "idle" and effect.role == "ExecStart" and len(self.engine.jobs) > 1:
+            reader, writer = os.pipe2(os.O_CLOEXEC)
+            spec["idle"] = len(fds)
+            fds.append(reader)
+            self._close_after.append(reader)
+            self._idle.append(writer)
         self._spawns.append((spec, fds))
         self.later()
 
@@ -293,7 +304,7 @@ class Executor:
             pid, reason = pidfile.read_pid(unit.service.pid_file)
             if pid and (pid == 1 or not os.path.exists(f"/proc/{pid}") or (pid not in members and not self.processes.ours(pid))):
                 pid, reason = 0, f"PID file {unit.service.pid_file} names {pid}, which is no process of this unit"
-            if not pid and record.sub == "start":
+            if not pid and record.sub in ("start", "start-post"):
                 self._watch_pid_file(unit)
             elif unit.name in self._pid_file_watch:
                 self._pid_file_watch.pop(unit.name)()

@@ -106,8 +106,12 @@ def restarting(st: Step, event: Restarting) -> None:
 
 def out_of_memory(st: Step, event: OutOfMemory) -> None:
     """OOMPolicy= (systemd.service(5)): the whole unit ends when the kernel killed one of its processes, unless the policy is to go on."""
-    if st.s.oom_policy != "continue":
-        st.enter_signal("stop-sigkill" if st.s.oom_policy == "kill" else "stop-sigterm", "oom-kill")
+    if st.s.oom_policy == "kill":
+        st.enter_signal("stop-sigkill", "oom-kill")
+    elif st.s.oom_policy == "stop" and st.r.sub in ("running", "exited"):
+        st.enter_stop("oom-kill")
+    elif st.s.oom_policy == "stop":
+        st.enter_signal("stop-sigterm", "oom-kill")
 
 
 # ---- the table --------------------------------------------------------------------------------------------

@@ -100,5 +100,5 @@ class Spawner:
 
 def _bad_index(spec: SpawnSpec, count: int) -> bool:
     used = [*spec.get("listen", ())]
-    used += [i for i in (spec.get("stdin"), spec.get("stdout"), spec.get("stderr"), spec.get("execfd")) if i is not None]
+    used += [i for i in (spec.get("stdin"), spec.get("stdout"), spec.get("stderr"), spec.get("execfd"), spec.get("idle")) if i is not None]
     return any(not 0 <= i < count for i in used)

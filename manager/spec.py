@@ -28,6 +28,7 @@ class SpawnSpec(TypedDict, total=False):
     execfd: int  # close-on-exec write end: EOF tells the manager that exec is done
     listen: list[int]  # become fds 3..
     nonblock: bool  # O_NONBLOCK on the listen fds
+    idle: int  # read end of a pipe: exec waits until it is closed, or for five seconds (Type=idle)
     cgroup: str  # directory in a cgroup2 tree to start in
     join: list[str]  # directories of cgroup v1 controllers to join before exec
     umask: int

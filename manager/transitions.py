@@ -164,6 +164,10 @@ class Step:
         r.exec_main_code = r.exec_main_status = r.exec_main_pid = 0
         r.main_exit_result = r.status_text = r.last_failure = r.notify_state = r.notify_access = ""
         r.status_errno, r.watchdog_usec = 0, -1
+        if self.s.type == "dbus":
+            r.last_failure = "Type=dbus waits for a name on D-Bus, where unitd has no connection; set Type=notify or Type=exec in a drop-in"
+            self.enter_dead("resources", False)
+            return
         self.next_role("condition")
 
     def next_role(self, sub: str) -> None:
@@ -185,7 +189,7 @@ class Step:
             self.enter("start", self.s.timeout_start)
             self.enter_start_post()
             return
-        simple = self.s.type in ("simple", "idle", "dbus")
+        simple = self.s.type in ("simple", "idle")
         self.enter("start", INFINITY if simple else self.s.timeout_start)
         self.spawn("ExecStart", main=self.s.type != "forking")
 
@@ -201,15 +205,15 @@ class Step:
         else:
             self.disarm("watchdog")
 
-    def enter_running(self, result: str) -> None:
-        """Up, if something still runs; else exited or on the way down (cases type-006, type-016)."""
+    def enter_running(self, result: str, empty: bool = False) -> None:
+        """Up, if something still runs; else exited or on the way down (cases type-006, type-016). `empty`: nothing runs, that is sure."""
         r = self.r
         r.control_pid, r.control_token, r.control_role = 0, "", ""
         self.fail(result)
         if r.result != "success":
             self.enter_signal("stop-sigterm", result)
             return
-        if self.main_alive or (self.s.exit_type == "cgroup" and not r.main_known) or not r.main_known:
+        if self.main_alive or (not empty and (self.s.exit_type == "cgroup" or not r.main_known)):
             came_up = r.sub not in UP
             self.enter("running")
             if came_up:
@@ -230,8 +234,6 @@ class Step:
             self.enter("exited")
             if came_up:
                 self.finish("start", "done")
-        elif self.s.exit_type == "cgroup" and r.sub not in UP:
-            self.do(WatchEmpty())
         else:
             self.enter_stop("success")
 
@@ -257,17 +259,26 @@ class Step:
         else:
             self.enter_signal("final-sigterm", "success")
 
+    def signal_number(self, sub: str) -> int:
+        """The signal that belongs to a state in which processes are ended."""
+        k = self.u.kill
+        if sub.endswith("sigkill"):
+            return k.final_signal
+        if sub.endswith("watchdog"):
+            return k.watchdog_signal
+        return k.restart_signal if self.r.stop_requested == "restart" and k.restart_signal else k.signal
+
+    def signal_late(self, whom: str) -> None:
+        """A process was asked for before the stop and came into being after its signal: it gets it now."""
+        kill = self.r.sub.endswith("sigkill")
+        if self.u.kill.mode != "none":
+            self.do(Signal(whom, self.signal_number(self.r.sub), also_hup=self.u.kill.send_sighup and not kill))
+
     def enter_signal(self, sub: str, result: str) -> None:
         """Signal what is left and wait; nothing to wait for: go on at once (systemd.kill(5))."""
         self.fail(result)
         k = self.u.kill
-        kill = sub.endswith("sigkill")
-        if kill:
-            number = k.final_signal
-        elif sub.endswith("watchdog"):
-            number = k.watchdog_signal
-        else:
-            number = k.restart_signal if self.r.stop_requested == "restart" and k.restart_signal else k.signal
+        kill, number = sub.endswith("sigkill"), self.signal_number(sub)
         group = k.mode == "control-group" or (k.mode == "mixed" and kill)
         if k.mode != "none" and (group or self.main_alive or self.control_alive):
             timeout = self.abort_timeout if sub.endswith("watchdog") else self.stop_timeout

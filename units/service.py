@@ -44,4 +44,4 @@ def finish_service(b: Builder, parts: dict[str, dict[str, Any]]) -> None:
     if kind == "dbus" and not service.get("bus_name"):
         refuse("cannot load the service, because Type=dbus needs BusName=", "unitd does not support Type=dbus; use Type=notify")
     elif kind == "dbus":
-        b.problems.append(Problem("warning", "Type=dbus is not supported: the service counts as started at once", b.fragment))
+        b.problems.append(Problem("warning", "Type=dbus is not supported: the service cannot be started", b.fragment, 0, "set Type=notify or Type=exec in a drop-in"))
