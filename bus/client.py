@@ -10,15 +10,20 @@ from __future__ import annotations
 import itertools
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from unitd.bus import endpoint as endpoints
+from unitd.bus import logstore
 from unitd.bus.connecting import GRACE, PATIENCE, BusError, CallFailed, Unreachable, connect, misunderstood, why
 from unitd.bus.messages import BadMessage, Reply, Request, decode_reply, encode
 from unitd.bus.subscription import Events, RawEvent, Subscription
 from unitd.bus.zmtp import Connection
+from unitd.units.suffix import with_suffix
+
+if TYPE_CHECKING:
+    from unitd.bus.logclient import UnitLine
 
 __all__ = ["BusError", "CallFailed", "Client", "Events", "RawEvent", "Snapshot", "Subscription", "Unreachable"]
 
@@ -199,6 +204,29 @@ class Client:
         """All units at once, and the position in the stream of events that this belongs to."""
         data = dict(self.check("snapshot").data or {})
         return Snapshot(str(data.get("instance", "")), int(data.get("position", 0)), float(data.get("time", 0.0)), list(data.get("units", [])))
+
+    def log_dir(self) -> str:
+        """Where the manager keeps captured output; found also while none runs."""
+        usual = logstore.usual_log_dir(os.getuid(), os.environ.get("HOME", "/"), os.environ.get("XDG_STATE_HOME", ""))
+        return logstore.find_log_dir(os.path.dirname(self._path), usual)
+
+    def logs(
+        self, units: str | Sequence[str] = (), follow: bool = False, lines: int | None = None, since: float = 0.0, until: float = 0.0
+    ) -> Iterator[UnitLine]:
+        """Lines that units printed, by time, from the files, which have to be on this machine. `units` are names or globs, none means all.
+
+        `lines` only the newest, `since` and `until` seconds of realtime. With `follow` it goes on with what comes, across rotation and new
+        managers, and never ends. Raises OSError for files that may not be read, Unreachable when a followed manager stays away.
+        """
+        from unitd.bus.logclient import LogFeed, Wanted, read_logs
+
+        names = [n if any(c in n for c in "*?[") else with_suffix(n) for n in ([units] if isinstance(units, str) else units)]
+        wanted, log_dir = Wanted(since, until), self.log_dir()
+        if follow:
+            with LogFeed(log_dir, names, self.events, wanted, lines) as feed:
+                yield from feed
+        found = logstore.units(log_dir, names)
+        yield from read_logs({unit: os.path.join(log_dir, unit) for unit in found}, dict.fromkeys(found, wanted), lines)
 
     def events(self, patterns: Sequence[str] = ("",)) -> Events:
         """Subscribe to typed events (`unitd.bus.events`) by topic: a beginning ("unit."), or a glob ("unit.web*"). Raises Unreachable."""

@@ -8,121 +8,26 @@ and files. A line's time is that of the record it begins in.
 from __future__ import annotations
 
 import os
-import struct
 from collections.abc import Iterator
 from typing import NamedTuple
 
-RECORD = struct.Struct("<QQQ")
+from unitd.bus.logfiles import LONGEST, LogFile, clock, key_of, open_key, open_rotated
+from unitd.bus.lognames import rotated
+
 BLOCK = 256 * 1024
-LONGEST = 1 << 20  # a longer line comes in pieces
 STREAMS = frozenset((0, 1, 2))
-LOOK_BACK = 1000  # records to search for the beginning of a line
 
 
 class LogLine(NamedTuple):
-    """One line without its newline; `realtime` in seconds, `stream` 0 stdout, 1 stderr, 2 unitd."""
+    """One line without its newline; `realtime` in seconds, `stream` 0 stdout, 1 stderr, 2 unitd.
+
+    `ended` is False for a piece of a very long line that goes on, and for a last line that has no newline yet.
+    """
 
     realtime: float
     stream: int
     text: bytes
-
-
-def clock(micros: int, kind: int) -> float:
-    """What the clock said, in seconds, from a record's time and stream."""
-    return (micros - (kind >> 8)) / 1e6
-
-
-class _File:
-    """One log file and its index, open."""
-
-    def __init__(self, directory: str, name: str) -> None:
-        self.fd = os.open(os.path.join(directory, name), os.O_RDONLY | os.O_CLOEXEC)
-        self.idx = -1
-        try:
-            stem = name.removesuffix(".log")
-            self.idx = os.open(os.path.join(directory, stem + ".idx"), os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            pass  # lines without an index have the file's time
-        found = os.fstat(self.fd)
-        self.inode = found.st_ino
-        self.mtime = found.st_mtime
-
-    def close(self) -> None:
-        for fd in (self.fd, self.idx):
-            if fd >= 0:
-                os.close(fd)
-        self.fd = self.idx = -1
-
-    def size(self) -> int:
-        return os.fstat(self.fd).st_size
-
-    def count(self) -> int:
-        return os.fstat(self.idx).st_size // RECORD.size if self.idx >= 0 else 0
-
-    def record(self, number: int) -> tuple[int, int, int]:
-        """(µs, offset, stream) of a record; a record that is not there any more is one without end."""
-        data = os.pread(self.idx, RECORD.size, number * RECORD.size)
-        return RECORD.unpack(data) if len(data) == RECORD.size else (0, 1 << 62, 0)
-
-    def bisect(self, column: int, value: int) -> int:
-        """The last record whose time (0) or offset (1) is at most `value`; -1 if there is none."""
-        low, high = 0, self.count()
-        while low < high:
-            middle = (low + high) // 2
-            if self.record(middle)[column] <= value:
-                low = middle + 1
-            else:
-                high = middle
-        return low - 1
-
-    def begun(self) -> int:
-        """The time of the first record in µs, 0 if unknown."""
-        return self.record(0)[0] if self.count() else 0
-
-    def heads(self, offset: int, streams: set[int]) -> tuple[dict[int, tuple[float, bytes]], set[int]]:
-        """What each of `streams` has begun and not ended before `offset`, and the streams whose line may begin in an older file."""
-        found: dict[int, tuple[float, bytes]] = {}
-        last = self.bisect(1, offset - 1) if offset else -1
-        first = max(0, last + 1 - LOOK_BACK)
-        data = os.pread(self.idx, (last + 1 - first) * RECORD.size, first * RECORD.size) if last >= 0 else b""
-        left, end = set(streams), offset
-        for micros, begin, kind in reversed(list(RECORD.iter_unpack(data[: len(data) - len(data) % RECORD.size]))):
-            stream = kind & 0xFF
-            if stream in left and begin < end:
-                text = os.pread(self.fd, min(end - begin, LONGEST), max(begin, end - LONGEST))
-                _, newline, rest = text.rpartition(b"\n")
-                if rest:
-                    found[stream] = (clock(micros, kind), rest + found.get(stream, (0.0, b""))[1])
-                if newline or len(text) == LONGEST:
-                    left.discard(stream)
-            end = min(end, begin)
-        return found, left if first == 0 else set()
-
-
-def _rotated(directory: str) -> list[int]:
-    try:
-        names = os.listdir(directory)
-    except (FileNotFoundError, NotADirectoryError):
-        return []
-    return sorted(int(n[1:-4]) for n in names if n.startswith("@") and n.endswith(".log") and n[1:-4].isdigit())
-
-
-def _open(directory: str, name: str) -> _File | None:
-    """None if there is no such file. `current` is opened so that file and index belong together."""
-    for _ in range(10):
-        try:
-            file = _File(directory, name)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-        if name != "current":
-            return file
-        try:
-            if os.stat(os.path.join(directory, name)).st_ino == file.inode:
-                return file
-        except FileNotFoundError:
-            pass
-        file.close()  # rotated just now
-    return None
+    ended: bool = True
 
 
 class Follower:
@@ -135,21 +40,22 @@ class Follower:
 
     def __init__(self, directory: str, start_at_end: bool = False, last: int | None = None, since: float = 0.0) -> None:
         self.directory = directory
-        self._file: _File | None = None
+        self._file: LogFile | None = None
         self._offset = self._number = 0
-        self._begun = -1  # start of the file read last, to find its successor when it is gone
+        self._key = -1  # name of the file read last, to find its successor when it is gone
         self._held: dict[int, tuple[float, bytes]] = {}
         if start_at_end:
-            if not self._begin("current", None):
-                self._begun = max([-1, *_rotated(directory)])
+            if not self._begin(None, None):
+                self._key = max([-1, *rotated(directory)])
         elif last is not None:
             self._begin_last(last)
         elif since:
             wanted = int(since * 1_000_000)
-            older = [t for t in _rotated(directory) if t <= wanted]
-            if not (self._begin("current", 0) and 0 < self._begun <= wanted) and not (older and self._begin(f"@{older[-1]}.log", 0)):
+            older = [key for key in rotated(directory) if key <= wanted]
+            found = self._begin(None, 0) and self._file is not None and 0 < self._file.begun() <= wanted
+            if not found and not (older and self._begin(older[-1], 0)):
                 self.close()
-                self._begun = -1
+                self._key = -1
             if self._file is not None:
                 self._seek_time(self._file, wanted)
 
@@ -167,18 +73,18 @@ class Follower:
 
     # -- where to begin
 
-    def _begin(self, name: str, offset: int | None) -> bool:
-        file = _open(self.directory, name)
+    def _begin(self, key: int | None, offset: int | None) -> bool:
+        """Open the rotated file `key` (None: the current one) at `offset` (None: its end)."""
+        file = open_key(self.directory, key)
         if file is None:
             return False
         self.close()
         self._file = file
-        self._begun = file.begun()
         self._offset = file.size() if offset is None else offset
         self._number = max(0, file.bisect(1, self._offset))
         return True
 
-    def _seek_time(self, file: _File, wanted: int) -> None:
+    def _seek_time(self, file: LogFile, wanted: int) -> None:
         number = file.bisect(0, wanted - 1)
         if number > 0:
             self._offset = min(file.record(number)[1], file.size())
@@ -186,15 +92,14 @@ class Follower:
         self._find_heads(file)
 
     def _begin_last(self, lines: int) -> None:
-        names = [f"@{t}.log" for t in _rotated(self.directory)]
         missing = lines + 1
-        for name in ["current", *reversed(names)]:
-            if not self._begin(name, 0) or self._file is None:
+        for key in [None, *reversed(rotated(self.directory))]:
+            if not self._begin(key, 0) or self._file is None:
                 continue
             file, at = self._file, self._file.size()
             while at > 0 and missing > 0:
                 begin = max(0, at - 65536)
-                block = os.pread(file.fd, at - begin, begin)
+                block = file.pread(at - begin, begin)
                 found = block.count(b"\n")
                 if found >= missing:
                     newline = len(block)
@@ -208,24 +113,15 @@ class Follower:
             if missing <= 0:
                 return
 
-    def _is_rotated(self, file: _File) -> bool:
-        try:
-            return os.stat(os.path.join(self.directory, "current")).st_ino != file.inode
-        except OSError:
-            return True
-
-    def _find_heads(self, file: _File) -> None:
+    def _find_heads(self, file: LogFile) -> None:
         """Lines that were begun before the offset, by other streams or in older files."""
         self._held, left = file.heads(self._offset, set(STREAMS))
-        behind = not self._is_rotated(file)
-        for start in reversed(_rotated(self.directory)):
-            other = _open(self.directory, f"@{start}.log") if left else None
+        before = file.begun() or 1 << 62
+        for key in reversed([k for k in rotated(self.directory) if k < before]):
+            other = open_rotated(self.directory, key) if left else None
             if other is None:
                 return
-            found: dict[int, tuple[float, bytes]] = {}
-            if behind:
-                found, left = other.heads(other.size(), left)
-            behind = behind or other.inode == file.inode
+            found, left = other.heads(other.size(), left)
             other.close()
             for stream, (when, text) in found.items():
                 self._held[stream] = (when, text + self._held.get(stream, (0.0, b""))[1])
@@ -250,43 +146,35 @@ class Follower:
 
     def partial(self) -> list[LogLine]:
         """The lines that are begun and not ended yet."""
-        return [LogLine(when, stream, text) for stream, (when, text) in sorted(self._held.items())]
+        return [LogLine(when, stream, text, False) for stream, (when, text) in sorted(self._held.items())]
 
     def _finished(self) -> bool:
         """Is the open file no longer the one that is written?"""
         assert self._file is not None
+        if self._file.key >= 0:
+            return True
         try:
             return os.stat(os.path.join(self.directory, "current")).st_ino != self._file.inode
         except (FileNotFoundError, NotADirectoryError):
-            return bool(_rotated(self.directory)) and self._successor() != ""
+            return bool(self._later())
 
-    def _successor(self) -> str:
-        """The name of the file after the one that is open (or was read last)."""
-        names = _rotated(self.directory)
+    def _later(self) -> list[int]:
+        """Rotated files after the one that is open, or was read last."""
         if self._file is not None:
-            for place, start in enumerate(names):
-                try:
-                    if os.stat(os.path.join(self.directory, f"@{start}.log")).st_ino == self._file.inode:
-                        return f"@{names[place + 1]}.log" if place + 1 < len(names) else "current"
-                except FileNotFoundError:
-                    continue
-        # Its own name is gone: the first file that began later.
-        later = [t for t in names if t > self._begun]
-        return f"@{later[0]}.log" if later else "current"
+            self._key = max(self._key, key_of(self.directory, self._file))
+        return [key for key in rotated(self.directory) if key > self._key]
 
     def _next(self) -> bool:
         for _ in range(100):
-            name = self._successor()
-            before = self._file.inode if self._file is not None else -1
-            file = _open(self.directory, name)
-            if file is not None and file.inode != before:
+            later = self._later()
+            file = open_key(self.directory, later[0] if later else None)
+            if file is not None and (self._file is None or file.key >= 0 or file.inode != self._file.inode):
                 self.close()
                 self._file, self._offset, self._number = file, 0, 0
-                self._begun = int(name[1:-4]) if name != "current" else file.begun() or self._begun
                 return True
             if file is not None:
                 file.close()
-            if name == "current":
+            if not later:
                 return False  # not there yet; the open one stays
         return False
 
@@ -299,7 +187,7 @@ class Follower:
             self._offset = self._number = 0  # cut by somebody else
             self._held.clear()
         while True:
-            block = os.pread(file.fd, min(BLOCK, size - self._offset), self._offset)
+            block = file.pread(min(BLOCK, size - self._offset), self._offset)
             if not block:
                 return
             base = self._offset
@@ -307,7 +195,7 @@ class Follower:
                 yield from self._feed(when, stream, block[begin - base : end - base])
             self._offset = base + len(block)
 
-    def _segments(self, file: _File, begin: int, end: int) -> Iterator[tuple[int, int, float, int]]:
+    def _segments(self, file: LogFile, begin: int, end: int) -> Iterator[tuple[int, int, float, int]]:
         """Cut [begin, end) by the index: (from, to, time, stream)."""
         when, stream, at = file.mtime, 0, begin
         if file.idx >= 0:
@@ -316,8 +204,7 @@ class Follower:
                 when, stream = clock(first[0], first[2]), first[2] & 0xFF if first[1] <= begin else 0
             done = False
             while not done:
-                data = os.pread(file.idx, RECORD.size * 1024, self._number * RECORD.size)
-                records = list(RECORD.iter_unpack(data[: len(data) - len(data) % RECORD.size]))
+                records = file.records(self._number, 1024)
                 for micros, offset, kind in records:
                     if offset >= end:
                         done = True
@@ -345,7 +232,7 @@ class Follower:
         for text in pieces:
             yield LogLine(when, stream, text)
         if len(last) > LONGEST:
-            yield LogLine(when, stream, last)
+            yield LogLine(when, stream, last, False)
         elif last:
             self._held[stream] = (when, last)
 

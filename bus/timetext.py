@@ -17,6 +17,11 @@ def log_stamp(realtime: float) -> str:
     return datetime.fromtimestamp(realtime).strftime("%b %d %H:%M:%S")
 
 
+def log_iso(realtime: float) -> str:
+    """`2026-11-24T12:00:01+00:00`."""
+    return datetime.fromtimestamp(realtime).astimezone().isoformat(timespec="seconds")
+
+
 def ago(seconds: float) -> str:
     """`5s ago`, `2h 3min ago`, `1 week 2 days ago` (format_timestamp_relative)."""
     if seconds < 0:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 VALUED = {
     "--bus", "-H", "--host", "-p", "-P", "--property", "-s", "--signal", "--kill-whom", "--kill-who", "--job-mode", "-t", "--type",
     "--state",
-    "-n", "--lines", "--what", "-o", "--output",
+    "-n", "--lines", "--what", "-o", "--output", "-S", "--since", "-U", "--until", "-g", "--grep", "--invocation", "-D", "--directory", "--vacuum-size",
+    "--vacuum-time",
 }  # fmt: skip
 
 

@@ -31,7 +31,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "is-enabled": ("states", "UNIT...", "Exit with 0 if any of the units is enabled"),
     "show": ("show", "[UNIT...]", "Show properties of units"),
     "cat": ("files", "UNIT...", "Show the files of units"),
-    "logs": ("logs", "[UNIT...]", "Show what units printed"),
+    "logs": ("logs", "[UNIT|GLOB...]", "Show what units printed"),
     "start": ("jobs", "UNIT...", "Start units"),
     "stop": ("jobs", "UNIT...", "Stop units"),
     "restart": ("jobs", "UNIT...", "Stop and start units, or just start them"),

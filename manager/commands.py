@@ -10,13 +10,14 @@ from unitd.manager.verbs import (
     files,
     jobs,
     live,
+    logs,
     questions,
 )
 from unitd.manager.verbs.base import VERBS, Context, failure
 from unitd.units.errors import ValueProblem
 
 #: Every module that has verbs; importing them filled `VERBS`.
-MODULES = (control, files, jobs, live, questions)
+MODULES = (control, files, jobs, live, logs, questions)
 
 
 async def handle(context: Context, request: Request, peer: Peer) -> Reply:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import grp
+import logging
 import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
+from unitd.bus import logstore
 from unitd.manager import logpipe, users
 from unitd.manager.rolling import Limits
 from unitd.units.model import Unit
@@ -67,6 +69,10 @@ class Output:
         self.groups: dict[str, int] = {}
         self.invocations: dict[str, str] = {}
         self.readers = readers_gid(config)
+        try:
+            logstore.link_log_dir(config.runtime_dir, log_dir)
+        except OSError as error:
+            logging.getLogger("unitd").warning("unitctl logs will not find %s without a manager: %s", log_dir, error)
         log.sync(config.log_sync != "never", 0.0 if config.log_sync in ("never", "rotate") else float(config.log_sync))
 
     def directory(self, unit: str) -> str:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import fnmatch
-import os
 from typing import Any
 
 from unitd.bus.messages import Reply, Request
-from unitd.manager.verbs.base import Context, failure, listed, verb
+from unitd.manager.verbs.base import Context, listed, verb
 from unitd.manager.views import LOG_LINES
 from unitd.units import install, names
 
@@ -110,13 +109,3 @@ async def is_enabled(c: Context, request: Request) -> Reply:
         out.append(state)
         good = good or state in ("enabled", "enabled-runtime", "alias", "static", "indirect", "generated")
     return Reply(id=request.id, ok=True, exit_code=0 if good else 1, out="".join(s + "\n" for s in out), err="".join(e + "\n" for e in err))
-
-
-@verb("logs")
-async def logs(c: Context, request: Request) -> Reply:
-    units = c.expand(request.units) if request.units else c.all_units()
-    missing = [u.name for u in units if u.load_state == "not-found" and not os.path.isdir(c.output.directory(u.name))]
-    if missing and request.units:
-        return failure(request, "no-such-unit", f"Unit {missing[0]} not found.", "unitctl list-units --all lists what there is", 4)
-    await c.flush_output()
-    return Reply(id=request.id, ok=True, data=[{"unit": u.name, "dir": c.output.directory(u.name)} for u in units])

@@ -6,11 +6,9 @@ import asyncio
 import json
 import os
 import signal
-import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -237,54 +235,6 @@ def test_control_c_ends_with_130(fake: Fake) -> None:
         [sys.executable, "-m", "unitd.cli.main", "start", "never"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(fake)
     )
     assert fake.asked.wait(10)
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=10) == (b"", b"") and process.returncode == 130
-
-
-def write_log(directory: Path, lines: list[tuple[float, bytes]]) -> None:
-    """Append to a unit's log as the logger does: the index first, then the bytes."""
-    directory.mkdir(exist_ok=True)
-    with open(directory / "current.idx", "ab") as index, open(directory / "current", "ab") as file:
-        for when, text in lines:
-            index.write(struct.pack("<QQQ", int(when * 1e6), file.tell(), 0))
-            index.flush()
-            file.write(text)
-            file.flush()
-
-
-def test_logs_are_read_from_files_in_the_order_of_time(fake: Fake, tmp_path: Path) -> None:
-    a, b = tmp_path / "a", tmp_path / "b"
-    write_log(a, [(1000.0, b"one\n"), (1002.0, b"thr\xffee\n")])
-    write_log(b, [(1001.0, b"two\n")])
-    fake.answers["logs"] = {
-        "data": [{"unit": "a.service", "dir": str(a)}, {"unit": "b.service", "dir": str(b)}, {"unit": "c.service", "dir": "/none"}]
-    }
-    words = [sys.executable, "-m", "unitd.cli.main", "logs"]
-
-    def logs(*more: str) -> bytes:
-        return subprocess.run([*words, *more], capture_output=True, timeout=30, env=environment(fake, TZ="UTC"), check=True).stdout
-
-    assert logs() == b"Jan 01 00:16:40 a: one\nJan 01 00:16:41 b: two\nJan 01 00:16:42 a: thr\xffee\n"
-    assert logs("-n", "2", "-o", "cat") == b"two\nthr\xffee\n" and logs("-n0") == b""
-    assert json.loads(logs("-n1", "--json")) == {"unit": "a.service", "realtime": 1002.0, "stream": "out", "text": "thr\\xffee"}
-    assert ctl(fake, "logs", "-n", "x") == (1, "", "Failed to parse lines 'x'.\n")
-
-
-def test_logs_follow_when_the_bus_tells(fake: Fake, tmp_path: Path) -> None:
-    a, b = tmp_path / "a", tmp_path / "b"
-    write_log(a, [(1000.0, b"old\n"), (1001.0, b"last\n")])
-    fake.answers["logs"] = {"data": [{"unit": "a.service", "dir": str(a)}]}
-    words = [sys.executable, "-m", "unitd.cli.main", "logs", "-f", "-n1", "-o", "cat"]
-    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(fake))
-    assert process.stdout is not None
-    assert process.stdout.readline() == b"last\n"
-    write_log(a, [(1002.0, b"new\n")])
-    fake.loop.call_soon_threadsafe(fake.server.publish, "log.a.service", {})
-    assert process.stdout.readline() == b"new\n"
-    write_log(b, [(time.time(), b"born\n")])
-    fake.answers["logs"] = {"data": [{"unit": "b.service", "dir": str(b)}]}
-    fake.loop.call_soon_threadsafe(fake.server.publish, "log.b.service", {})
-    assert process.stdout.readline() == b"born\n"
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=10) == (b"", b"") and process.returncode == 130
 

@@ -46,7 +46,7 @@ def test_nothing_is_an_empty_log(tmp_path: Path) -> None:
 
 def test_lines_over_records_have_the_time_of_their_beginning(tmp_path: Path) -> None:
     write(tmp_path, "current", [(1_000_000, 0, b"a\nb"), (2_000_000, 0, b"b\nc\n"), (3_000_000, 2, b"note\n"), (4_000_000, 0, b"open")])
-    expected = [LogLine(1.0, 0, b"a"), LogLine(1.0, 0, b"bb"), LogLine(2.0, 0, b"c"), LogLine(3.0, 2, b"note"), LogLine(4.0, 0, b"open")]
+    expected = [LogLine(1.0, 0, b"a"), LogLine(1.0, 0, b"bb"), LogLine(2.0, 0, b"c"), LogLine(3.0, 2, b"note"), LogLine(4.0, 0, b"open", False)]
     assert tail(str(tmp_path), 10) == expected
     assert tail(str(tmp_path), 2) == expected[-2:]
     assert tail(str(tmp_path), 0) == []
