@@ -29,8 +29,8 @@ class Web:
             command += [] if "--listen" in options else ["--listen", "127.0.0.1:0"]
         else:
             # as unitd hands it over: descriptor 3, and the variables say for whom
-            shell = f'export LISTEN_PID=$$ LISTEN_FDS=1; exec "$@" 3<&{listener.fileno()}'
-            command = ["/bin/sh", "-c", shell, "sh", *command]
+            begin = f"import os, sys; os.dup2({listener.fileno()}, 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1'); os.execv(sys.argv[1], sys.argv[1:])"
+            command = [sys.executable, "-c", begin, *command]
         self.process = subprocess.Popen(
             command, env=environ, stderr=subprocess.PIPE, bufsize=0, cwd="/", pass_fds=[listener.fileno()] if listener is not None else []
         )

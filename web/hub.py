@@ -162,6 +162,7 @@ class Hub:
             while not self._idle():
                 try:
                     with self.source.events(["unit.", "job.", "manager."]) as events:
+                        self.source.gone = False
                         self._load()
                         while not self._idle():
                             event = events.next_event(LINGER)
@@ -169,11 +170,12 @@ class Hub:
                                 self._load()
                 except GONE as error:
                     log.debug("the bus is gone: %s", error)
+                    self.source.gone = True
                     self._become("reconnecting")
                     self._loaded.set()  # who waits is told so
                     gevent.sleep(RETRY)
         finally:
-            self._pump = None
+            self._pump, self.source.gone = None, False
             self.state = "connecting"
             # what happens from now on is not heard: places in the ring are worth nothing
             self.epoch = secrets.token_hex(4)

@@ -74,7 +74,7 @@ ENDPOINTS = (
         ), errors=(404, 503),
     ),
     Endpoint("GET", "/units/{unit}/preview/{action}", "preview", "What an action would do", types.Preview, (_SIGNAL, _INSTANCES), errors=(404, 409, 503)),
-    Endpoint("POST", "/units/{unit}/{action}", "act", "Do it", types.Done, body=types.Action, errors=(403, 404, 409, 411, 413, 415, 503)),
+    Endpoint("POST", "/units/{unit}/{action}", "act", "Do it", types.Done, body=types.Action, errors=(403, 404, 409, 413, 415, 503)),
     Endpoint("GET", "/metrics", "metrics", "OpenMetrics text", TEXT, errors=(501, 503)),
 )  # fmt: skip
 

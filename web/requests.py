@@ -92,14 +92,10 @@ def raw_body() -> bytes:
         raise Refused(400, "bad-request", "cannot read the request, because its Content-Length is no number")
     if length and int(length) > MAX_BODY:
         raise Refused(413, "too-large", f"cannot take a request of more than {MAX_BODY} bytes")
-    if not length and not environ.get("HTTP_TRANSFER_ENCODING"):
-        return b""
     try:
-        found = environ["wsgi.input"].read(min(int(length), MAX_BODY) if length else MAX_BODY + 1)
+        found = environ["wsgi.input"].read(int(length)) if length else b""
     except (OSError, ValueError):
         raise Refused(400, "bad-request", "cannot read the request's body") from None
-    if len(found) > MAX_BODY:
-        raise Refused(413, "too-large", f"cannot take a request of more than {MAX_BODY} bytes")
     return bytes(found)
 
 
@@ -121,7 +117,8 @@ def of_bus(error: BusError) -> Refused:
     info = error.reply.error
     code = info.code if info else "failed"
     message = str(error) if info else error.reply.err.strip() or str(error)
-    return Refused(404 if error.reply.exit_code == 4 and code != "refused" else STATUS.get(code, 409), code, message, error.hint)
+    # systemctl's exit codes: 5 for a unit that is not there
+    return Refused(404 if error.reply.exit_code == 5 else STATUS.get(code, 409), code, message, error.hint)
 
 
 def failure(refused: Refused) -> bytes:

@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from http.client import HTTPException
 
 import gevent
 from gevent.pool import Pool
@@ -21,6 +22,7 @@ from unitd.bus.pagetoken import page_token, read_secret
 from unitd.web import security
 from unitd.web.app import Page
 from unitd.web.auth import Auth
+from unitd.web.requests import MAX_BODY
 from unitd.web.source import Source
 
 log = logging.getLogger("unitd.web")
@@ -35,11 +37,25 @@ FIRST_FD = 3
 class Handler(WSGIHandler):  # type: ignore[misc]
     """gevent's, that lets go of clients that are stuck, and logs nothing for each request."""
 
+    content_length: int | None
+
     def handle(self) -> None:
         """One connection."""
         self.socket.settimeout(STUCK)
         with contextlib.suppress(TimeoutError):
             super().handle()
+
+    def read_request(self, raw_requestline: str) -> bool:
+        """Bodies that nobody here wants are not waited for. Raises ValueError for what is refused with 400."""
+        try:
+            good = bool(super().read_request(raw_requestline))
+        except HTTPException as error:
+            raise ValueError(str(error)) from None
+        if self.headers.get("transfer-encoding"):
+            raise ValueError("a body without a length")
+        if (self.content_length or 0) > MAX_BODY:
+            self.content_length, self.close_connection = 0, True  # the application says 413
+        return good
 
     def log_request(self) -> None:
         """Requests are not logged: their paths are nobody's business."""

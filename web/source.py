@@ -41,10 +41,14 @@ class Source:
         self.runtime_dir = os.path.dirname(path_of(endpoint))
         self._idle: list[Client] = []
         self._slots = BoundedSemaphore(CALLS)
+        #: Known to be gone, by who listens: then nobody waits for an answer.
+        self.gone = False
 
     @contextmanager
     def client(self) -> Iterator[Client]:
         """A connection for one call."""
+        if self.gone:
+            raise Unreachable(f"cannot reach unitd at {self.endpoint}: its manager is gone", "the page goes on by itself when it is back")
         with self._slots:
             client = self._idle.pop() if self._idle else Client(self.endpoint, PATIENCE)
             good = False
