@@ -314,7 +314,7 @@ def test_schemathesis_finds_no_fault(web: Web) -> None:
     command = [
         sys.executable, "-c", "from schemathesis.cli import schemathesis; schemathesis()", "run", f"{web.address}api/v1/openapi.json",
         "--header", f"Authorization: Bearer {web.token}", "--checks", "not_a_server_error,content_type_conformance,response_schema_conformance",
-        "--exclude-path", "/api/v1/events", "--exclude-path", "/api/v1/metrics", "--max-examples", "15", "--seed", "7", "--phases", "examples,coverage,fuzzing",
+        "--exclude-path", "/api/v1/events", "--exclude-path", "/api/v1/metrics", "--max-examples", "8", "--seed", "7", "--phases", "examples,coverage,fuzzing",
         "--request-timeout", "30", "--no-color", "--max-failures", "5",
     ]  # fmt: skip
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
