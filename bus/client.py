@@ -228,6 +228,10 @@ class Client:
         found = logstore.units(log_dir, names)
         yield from read_logs({unit: os.path.join(log_dir, unit) for unit in found}, dict.fromkeys(found, wanted), lines)
 
+    def stats(self, units: Sequence[str] = (), measure: float = 0.5, history: float = 0.0, pss: bool = False, sockets: bool = False) -> list[dict[str, Any]]:
+        """What units use now (see `messages`); `measure` is for how long CPU is measured where nobody samples anyway."""
+        return list(self.check("stats", units, measure=measure, history=history, pss=pss, sockets=sockets).data or [])
+
     def events(self, patterns: Sequence[str] = ("",)) -> Events:
         """Subscribe to typed events (`unitd.bus.events`) by topic: a beginning ("unit."), or a glob ("unit.web*"). Raises Unreachable."""
         return Events(self.endpoint, patterns)

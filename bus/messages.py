@@ -15,6 +15,8 @@ Reply data by verb (a verb not listed has none); rows are JSON objects:
 - ping: {instance, pid}; version: {version}
 - snapshot: {instance, position, time, units: rows {unit, load, active, sub, description, job, result, since, active_enter, main_pid,
   restarts, restart: {at, delay, attempt, reason} or null, status_text, last_failure, targets: [str], template, stats: a StatsSample or null}}
+- stats (options measure, history: seconds; pss, sockets: bool): rows of a StatsSample with active, sub; also sockets: [{proto, address,
+  queue or null, pids}], history: [[time, cpu, memory, restarts]] with ten-second averages where it is older than two minutes
 
 Events: two frames, topic and {seq, position, previous, data}; `unitd.bus.events` has the topics and what `data` is. `seq` counts per topic
 from 1; `position` counts all events of a manager and `previous` is the position of the topic's event before: a subscriber that has not
@@ -70,6 +72,15 @@ class EventBody(msgspec.Struct):
     previous: int = 0
 
 
+class OutgoingEvent(msgspec.Struct):
+    """The same on the manager's side, where data may be a struct as well."""
+
+    seq: int
+    data: Any
+    position: int = 0
+    previous: int = 0
+
+
 class BadMessage(ValueError):
     """Bytes that are no message of this protocol."""
 
@@ -106,7 +117,7 @@ def decode_event(raw: bytes) -> EventBody:
         raise BadMessage(f"cannot read the event: {error}") from None
 
 
-def encode(message: Request | Reply | EventBody) -> bytes:
+def encode(message: Request | Reply | EventBody | OutgoingEvent) -> bytes:
     """JSON bytes. Text that is not UTF-8 (surrogates from file names, say) is written with backslashes."""
     try:
         return msgspec.json.encode(message)

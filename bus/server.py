@@ -16,9 +16,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 import zmq
 
-from unitd.bus.messages import BadMessage, EventBody, Reply, Request, decode_request, encode, failed
+from unitd.bus.messages import BadMessage, OutgoingEvent, Reply, Request, decode_request, encode, failed
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,8 @@ MAX_MESSAGE = 256 * 1024
 #: Events that one subscriber may lag behind: a burst of a thousand units fits, and costs a stuck one a megabyte.
 MAX_EVENTS = 2000
 SYNC = b"sync."
+_send = zmq.backend.Socket.send
+_MORE, _NOBLOCK = int(zmq.SNDMORE | zmq.NOBLOCK), int(zmq.NOBLOCK)
 _PEER = re.compile(r"localhost:(\d+):(\d+):(\d+)")
 
 
@@ -194,7 +197,7 @@ class BusServer:
                 log.error("cannot read subscriptions: %s", error)
                 return
             if frame[:1] == b"\x01" and frame[1:].startswith(SYNC):
-                self._send_event(frame[1:], EventBody(0, {"instance": self.instance}, self.position))
+                self._send_event(frame[1:], OutgoingEvent(0, {"instance": self.instance}, self.position))
             elif frame[:1] == b"\x01":
                 self._subscriptions.add(frame[1:])
                 self.on_subscriptions()
@@ -208,19 +211,26 @@ class BusServer:
         raw = prefix.encode()
         return any(s.startswith(raw) or raw.startswith(s) for s in self._subscriptions)
 
-    def publish(self, topic: str, data: dict[str, Any]) -> None:
+    def topics(self) -> list[str]:
+        """Beginnings of topics that somebody subscribed to."""
+        return [s.decode("utf-8", "replace") for s in self._subscriptions]
+
+    def publish(self, topic: str, data: dict[str, Any] | msgspec.Struct) -> None:
         """Tell subscribers; who does not keep up loses events and sees it by `seq`. Costs next to nothing without subscribers."""
         seq, previous = self._sequence.get(topic, (0, 0))
         self.position += 1
         self._sequence[topic] = (seq + 1, self.position)
-        self._send_event(topic.encode("utf-8", "backslashreplace"), EventBody(seq + 1, data, self.position, previous))
+        self._send_event(topic.encode("utf-8", "backslashreplace"), OutgoingEvent(seq + 1, data, self.position, previous))
 
-    def _send_event(self, topic: bytes, body: EventBody) -> None:
+    def _send_event(self, topic: bytes, body: OutgoingEvent) -> None:
         if self._events is None:
             return
         try:
             # sent even if no subscription was read yet: the socket knows them before we do, and drops what nobody wants
-            self._events.send_multipart([topic, encode(body)], zmq.NOBLOCK)
+            # (the backend's send: the friendly one takes as long as all the rest of an event)
+            raw = encode(body)
+            _send(self._events, topic, _MORE)
+            _send(self._events, raw, _NOBLOCK)
         except (zmq.ZMQError, TypeError, ValueError) as error:
             log.error("cannot publish %s: %s", topic.decode("utf-8", "replace"), error)
         self._drain_soon()

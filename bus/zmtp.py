@@ -121,7 +121,9 @@ class Connection:
         return self._socket.fileno()
 
     def close(self) -> None:
-        """Close; harmless when closed already."""
+        """Close; harmless when closed already. Another thread that waits to receive gets the end of the connection."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         with contextlib.suppress(OSError):
             self._socket.close()
 

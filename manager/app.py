@@ -32,6 +32,7 @@ from unitd.manager.loglink import LogLink
 from unitd.manager.notify import NotifySocket
 from unitd.manager.output import Output
 from unitd.manager.processes import Processes
+from unitd.manager.sampler import Sampler
 from unitd.manager.senders import Senders
 from unitd.manager.states import Empty, Exit, Exited
 from unitd.manager.store import StateStore
@@ -80,7 +81,9 @@ class App:
         self.executor.engine = self.engine
         self.executor.act = self.act
         self.views = Views(self.engine, self.loader, self.processes, self.output, self.paths, self.controllers)
-        self.live = Live(self.bus, self.engine, self.views)
+        self.sampler = Sampler(loop, self.bus, self.engine, self.processes)
+        self.bus.on_subscriptions = self.sampler.wanted
+        self.live = Live(self.bus, self.engine, self.views, self.sampler)
         self.context = Context(
             self.engine, self.executor, self.loader, self.views, self.output, self.paths, self.bus.instance, self.reload_units, self.shutdown, self.live
         )
@@ -234,6 +237,7 @@ class App:
             await asyncio.wait_for(self.log_link.flush(), 5)
         except TimeoutError:
             log.error("the logger does not answer; its last lines may be missing")
+        self.sampler.close()
         self.bus.close()
         self.doors.close()
         if self.notify is not None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Any
 
+from unitd.bus.events import payload
+from unitd.manager import procsockets
 from unitd.units import names
 from unitd.units.model import Unit
 
 if TYPE_CHECKING:
     from unitd.bus.server import BusServer
     from unitd.manager.engine import Engine
+    from unitd.manager.sampler import Sampler
     from unitd.manager.views import Views
 
 #: Timestamp from which a unit is in its ActiveState.
@@ -19,8 +23,8 @@ _SINCE = {"active": "ActiveEnter", "reloading": "ActiveEnter", "inactive": "Inac
 class Live:
     """Reads; changes nothing."""
 
-    def __init__(self, bus: BusServer, engine: Engine, views: Views) -> None:
-        self.bus, self.engine, self.views = bus, engine, views
+    def __init__(self, bus: BusServer, engine: Engine, views: Views, sampler: Sampler) -> None:
+        self.bus, self.engine, self.views, self.sampler = bus, engine, views, sampler
 
     def snapshot(self, units: list[Unit]) -> dict[str, Any]:
         """Rows of `units`, with the position in the events that they belong to (see `unitd.bus.messages`)."""
@@ -44,6 +48,7 @@ class Live:
                 "reason": record.last_failure or record.result,
             }
         stamps = record.stamps
+        stats = self.sampler.stats.get(unit.name)
         wanting = {n for kind in ("Requires", "Requisite", "Wants", "BindsTo") for n in self.engine.graph.rdeps(unit.name, kind)}
         return {
             **self.views.row(unit),
@@ -57,5 +62,23 @@ class Live:
             "last_failure": record.last_failure,
             "targets": sorted(n for n in wanting if n.endswith(".target")),
             "template": names.template_of(unit.name) or "",
-            "stats": None,
+            "stats": payload(stats.last) if stats is not None and stats.last is not None and self.sampler.fresh(unit.name) else None,
         }
+
+    async def usage(self, units: list[Unit], wait: float, history: float, pss: bool, sockets: bool) -> list[dict[str, Any]]:
+        """Rows of `stats`: a sample of each unit that is up, and what else was asked for (`history`: seconds back)."""
+        samples = await self.sampler.ask([unit.name for unit in units], wait)
+        rows = []
+        for unit in units:
+            record, sample, known = self.engine.record(unit.name), samples.get(unit.name), self.sampler.stats.get(unit.name)
+            row = payload(sample) if sample is not None else {"unit": unit.name, "time": self.engine.platform.realtime(), "restarts": record.n_restarts}
+            row |= {"active": record.active, "sub": record.sub}
+            pids = [process.pid for process in sample.processes] if sample is not None else []
+            if pss:
+                row["pss"] = await asyncio.to_thread(procsockets.pss, pids)
+            if sockets:
+                row["sockets"] = await asyncio.to_thread(procsockets.listening, pids)
+            if history:
+                row["history"] = known.history.rows(self.engine.platform.realtime() - history) if known is not None else []
+            rows.append(row)
+        return rows

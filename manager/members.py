@@ -25,10 +25,14 @@ class Members:
         self._unit_of: dict[int, tuple[int, str]] = {}  # pid -> start time and unit
         self._pids: dict[str, set[int]] = {}
         self._foreign: set[int] = set()
+        self._nested: set[str] = set()
+        self._read: set[int] = set()
+        self._invocations: dict[str, str] = {}
         self._sweeps = 0
 
     def refresh(self) -> None:
         """Without cgroups: one listing of /proc, and a look at processes that are new. Foreign ones are remembered as such."""
+        self._read.clear()
         if self.processes.cgroups:
             return
         self._sweeps += 1
@@ -44,15 +48,16 @@ class Members:
                 new[pid] = reading
         sessions = {leader: unit for unit, leaders in self.processes.sessions.items() for leader in leaders}
         roots = {record.main_pid: record.name for record in self.engine.records.values() if record.main_pid > 1}
+        self._invocations = {record.invocation: record.name for record in self.engine.records.values() if record.invocation}
         for pid in new:
             self._classify(pid, new, sessions, roots)
-        self.reader.keep_only(self._unit_of.keys() | set())
+        self.reader.keep_only(set(self._unit_of))
         self._pids = {}
         for pid, (_start, unit) in self._unit_of.items():
             self._pids.setdefault(unit, set()).add(pid)
 
     def _classify(self, pid: int, new: dict[int, Reading], sessions: dict[int, str], roots: dict[int, str]) -> str:
-        """The unit of a new process: that of its token, its session, or its parent."""
+        """The unit of a new process: that of its session, its INVOCATION_ID where it is an orphan, or that of its parent."""
         trail: list[int] = []
         unit, at = "", pid
         own = {os.getpid(), self.processes.warden_pid}
@@ -66,6 +71,9 @@ class Members:
             if reading is None:
                 break
             unit = roots.get(at, "") or sessions.get(at, "") or sessions.get(reading.session, "")
+            if not unit and reading.ppid == self.processes.warden_pid:
+                # an orphan in a session of its own: a daemon
+                unit = self._invocations.get(_invocation(at), "")
             if unit:
                 break
             at = reading.ppid
@@ -76,8 +84,8 @@ class Members:
                 self._foreign.add(seen)
         return unit
 
-    def of(self, unit: str) -> tuple[list[Reading], float | None]:
-        """(readings of all processes of the unit, CPU seconds of its cgroup if it has one)."""
+    def of(self, unit: str, details: bool = True) -> tuple[list[Reading], float | None]:
+        """(readings of all processes of the unit, CPU seconds of its cgroup if it has one). `details`: IO and descriptors too."""
         seconds = None
         tree = self.processes.cgroups
         if tree:
@@ -86,26 +94,34 @@ class Members:
             if found is None:
                 return [], None
             pids, seconds = found
-            if self.groups.nested(path):
+            if (details or unit in self._nested) and self._has_nested(unit, path):
                 pids = tree.pids(path)
         else:
             pids = sorted(self._pids.get(unit, ()))
         readings = []
         for pid in pids:
-            reading = self.reader.read(pid)
+            reading = self.reader.read(pid, details)
             if reading is None:
                 continue
             if not tree and self._unit_of.get(pid, (0, ""))[0] != reading.start:
                 self._unit_of.pop(pid, None)  # the pid is another process now
                 continue
             readings.append(reading)
+            self._read.add(pid)
         return readings, seconds
+
+    def _has_nested(self, unit: str, path: str) -> bool:
+        """Are there groups below the unit's? Looked at together with the details."""
+        found = self.groups.nested(path)
+        (self._nested.add if found else self._nested.discard)(unit)
+        return found
 
     def tidy(self, units: set[str]) -> None:
         """After a sweep over `units`: close what belongs to others."""
         tree = self.processes.cgroups
         if tree:
             self.groups.keep_only({tree.path(unit) for unit in units})
+            self.reader.keep_only(self._read)
 
     def close(self) -> None:
         """Close every descriptor."""
@@ -114,3 +130,12 @@ class Members:
         self._unit_of.clear()
         self._pids.clear()
         self._foreign.clear()
+
+
+def _invocation(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            words = file.read().split(b"\0")
+    except OSError:
+        return ""
+    return next((word[14:].decode("ascii", "replace") for word in words if word.startswith(b"INVOCATION_ID=")), "")

@@ -37,7 +37,7 @@ class ProcReader:
         fields = data[end + 2 :].split(b" ", 22)
         if len(fields) < 23 or fields[0] in (b"Z", b"X"):
             return None
-        fds, read, written = self._details(pid) if details else (0, 0, 0)
+        fds, read, written = self._details(pid) if details else (None, None, None)
         return Reading(
             pid,
             int(fields[1]),
@@ -52,7 +52,7 @@ class ProcReader:
             written,
         )
 
-    def _details(self, pid: int) -> tuple[int, int, int]:
+    def _details(self, pid: int) -> tuple[int | None, int | None, int | None]:
         fds = -1
         with contextlib.suppress(OSError):
             fds = os.stat(f"/proc/{pid}/fd").st_size if self._fd_size else len(os.listdir(f"/proc/{pid}/fd"))

@@ -9,7 +9,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from unitd.bus.events import StatsSample, payload
+from unitd.bus.events import StatsSample
 from unitd.manager.members import Members
 from unitd.manager.procstat import ProcReader
 from unitd.manager.stats import UnitStats, slices
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 INTERVAL = 1.0
 #: Units of one burst of a one-shot sample, between which the loop does other things.
 BURST = 25
+#: With more units than this, descriptors and IO of each are looked at in every fourth sweep only: they cost as much as all the rest.
+MANY, SELDOM = 200, 4
 
 
 class Sampler:
@@ -36,8 +38,8 @@ class Sampler:
         self._timer: asyncio.TimerHandle | None = None
         self._due: list[str] = []
         self._swept: set[str] = set()
-        self._size, self._gap, self._next_sweep = 1, 0.0, 0.0
-        self._asking = 0
+        self._size, self._gap, self._slice_at, self._next_sweep = 1, 0.0, 0.0, 0.0
+        self._asking = self._sweeps = self._count = 0
 
     # -- the sweep
 
@@ -45,7 +47,7 @@ class Sampler:
         """Subscriptions changed: begin, or stop."""
         if self._topics() and self._timer is None:
             self._next_sweep = self.loop.time()
-            self._timer = self.loop.call_soon(self._begin)  # type: ignore[assignment]
+            self._timer = self.loop.call_later(0, self._begin)
         elif not self._topics() and self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -64,31 +66,37 @@ class Sampler:
         beginnings = tuple(topic.removeprefix("stats.") for topic in topics)
         self._due = [name for name in self.up() if everything or name.startswith(beginnings)]
         self._swept = set(self._due)
-        for name in self.stats.keys() - self._swept:
-            self.stats[name].forget_rates()
+        for name in self.stats.keys() - self.engine.records.keys():
+            del self.stats[name]
         self.members.refresh()
+        self._sweeps, self._count = self._sweeps + 1, 0
         self._size, self._gap = slices(len(self._due), self.interval)
         now = self.loop.time()
         # a sweep that came late does not make the next ones hurry
         self._next_sweep = max(self._next_sweep + self.interval, now + self.interval / 2)
+        self._slice_at = now
         self._slice()
 
     def _slice(self) -> None:
         names, self._due = self._due[: self._size], self._due[self._size :]
+        # first look, then tell: zmq's thread writes a burst in few system calls
+        sparse = len(self._swept) > MANY
+        made = []
         for name in names:
+            self._count += 1
             if self.engine.records[name].sub not in DOWN:
-                sample = self.sample(name)
-                self.bus.publish(f"stats.{name}", payload(sample))
+                made.append(self.sample(name, details=not sparse or (self._count + self._sweeps) % SELDOM == 0 or name not in self.stats))
+        for sample in made:
+            self.bus.publish(f"stats.{sample.unit}", sample)
         if self._due:
-            self._timer = self.loop.call_later(self._gap, self._slice)
+            self._slice_at += self._gap
+            self._timer = self.loop.call_at(self._slice_at, self._slice)
             return
         self.members.tidy(self._swept)
         self._timer = self.loop.call_at(self._next_sweep, self._begin)
 
     def _stop(self) -> None:
         self._due.clear()
-        for stats in self.stats.values():
-            stats.forget_rates()
         if not self._asking:
             self.members.close()
 
@@ -98,25 +106,21 @@ class Sampler:
         """Units that have, or may have, processes."""
         return [name for name, record in self.engine.records.items() if record.sub not in DOWN and (record.main_pid or record.control_pid or record.cgroup)]
 
-    def sample(self, name: str, keep: bool = True) -> StatsSample:
-        """Look at one unit now."""
+    def sample(self, name: str, keep: bool = True, details: bool = True) -> StatsSample:
+        """Look at one unit now. `keep`: in its history; `details`: IO and descriptors too."""
         record, platform = self.engine.records[name], self.engine.platform
         stats = self.stats.get(name)
         if stats is None:
             stats = self.stats[name] = UnitStats()
-        readings, seconds = self.members.of(name)
+        readings, seconds = self.members.of(name, details)
         since = record.stamps.get("ActiveEnter", 0.0) if record.active in ("active", "reloading") else 0.0
         return stats.sample(name, platform.now(), platform.realtime(), readings, record.n_restarts, since, seconds, keep)
-
-    def forget(self, name: str) -> None:
-        """The unit is gone for good."""
-        self.stats.pop(name, None)
 
     async def ask(self, names: list[str], wait: float) -> dict[str, StatsSample]:
         """Samples of units now; those that nobody samples are looked at twice, `wait` seconds apart (0: once, so without rates)."""
         up = set(self.up())
         names = [name for name in names if name in up]
-        fresh = {name for name in names if self._timer is not None and self._is_fresh(name)}
+        fresh = {name for name in names if self._timer is not None and self.fresh(name)}
         found: dict[str, StatsSample] = {}
         self._asking += 1
         try:
@@ -135,9 +139,10 @@ class Sampler:
                 self._stop()
         return found
 
-    def _is_fresh(self, name: str) -> bool:
+    def fresh(self, name: str) -> bool:
+        """Is the last sample of the unit one of now?"""
         stats = self.stats.get(name)
-        return stats is not None and stats.last is not None and self.engine.platform.now() - stats.sampled < 2.5 * self.interval
+        return stats is not None and stats.last is not None and self.engine.platform.now() - stats.sampled < 2.5 * self.interval and self.engine.records[name].sub not in DOWN
 
     async def _burst(self, names: list[str], take: Callable[[str, StatsSample], Any] | None) -> None:
         self.members.refresh()

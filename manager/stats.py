@@ -8,9 +8,15 @@ from typing import NamedTuple
 
 from unitd.bus.events import ProcessSample, StatsSample
 
+#: A sample that comes later than this after the one before has no rates: they would be an average of long ago.
+MAX_GAP = 90.0
+
 
 class Reading(NamedTuple):
-    """One look at one process. `cpu` in seconds, `rss` in bytes, `start` in clock ticks after boot; what cannot be seen is -1."""
+    """One look at one process. `cpu` in seconds, `rss` in bytes, `start` in clock ticks after boot.
+
+    Of fds, read and written -1 means "cannot be seen", None "not looked at this time".
+    """
 
     pid: int
     ppid: int
@@ -20,9 +26,9 @@ class Reading(NamedTuple):
     threads: int
     rss: int
     start: int
-    fds: int = 0
-    read: int = 0
-    written: int = 0
+    fds: int | None = None
+    read: int | None = None
+    written: int | None = None
 
 
 class Ring:
@@ -93,9 +99,10 @@ class UnitStats:
         self.history = History()
         self.last: StatsSample | None = None
         self.sampled = -1.0e9  # monotonic time of the last sample
-        self._cpu: dict[int, tuple[int, float, int, int]] = {}  # pid -> start, cpu, read, written
+        self._seen: dict[int, Reading] = {}
         self._total = 0.0
         self._group: float | None = None
+        self._io: tuple[float, int, int] | None = None  # monotonic time, bytes read and written when IO was last looked at
 
     def sample(
         self, name: str, now: float, at: float, readings: Iterable[Reading], restarts: int, since: float, group_cpu: float | None = None, keep: bool = True
@@ -105,60 +112,73 @@ class UnitStats:
         `group_cpu` are the CPU seconds of the unit's cgroup, which count processes that are gone as well; without it what a process used after the
         last look before its end is not seen. `since`: realtime at which the unit became active. `keep`: in the history.
         """
-        elapsed, first = now - self.sampled, self.last is None
-        seen: dict[int, tuple[int, float, int, int]] = {}
+        elapsed = now - self.sampled
+        measurable = self.last is not None and 0 < elapsed <= MAX_GAP
+        scale = 100 / elapsed if measurable else 0.0
+        seen: dict[int, Reading] = {}
         rows: list[ProcessSample] = []
-        used = total = 0.0
-        memory = tasks = fds = read = written = read_delta = write_delta = 0
+        used, looked = 0.0, False
+        memory = tasks = fds = 0
         for r in readings:
-            before = self._cpu.get(r.pid)
-            if before is not None and before[0] != r.start:
+            before = self._seen.get(r.pid)
+            if before is not None and before.start != r.start:
                 before = None
-            seen[r.pid] = (r.start, r.cpu, r.read, r.written)
+            if r.fds is not None:
+                looked = True
+            else:
+                r = r._replace(fds=before.fds, read=before.read, written=before.written) if before is not None else r._replace(fds=0, read=0, written=0)
+            seen[r.pid] = r
             # a process that was not there at the last look has used all it has used since then
-            delta = r.cpu - before[1] if before is not None else 0.0 if first else r.cpu
+            delta = r.cpu - before.cpu if before is not None else r.cpu
             used += delta
-            total += r.cpu
-            if r.read > 0:
-                read += r.read
-                read_delta += r.read - before[2] if before is not None else 0
-            if r.written > 0:
-                written += r.written
-                write_delta += r.written - before[3] if before is not None else 0
-            memory, tasks, fds = memory + r.rss, tasks + r.threads, fds + max(r.fds, 0)
-            cpu = round(100 * delta / elapsed, 1) if not first and elapsed > 0 else 0.0
-            rows.append(ProcessSample(r.pid, r.ppid, r.name, cpu, r.rss, r.threads, max(r.fds, 0)))
+            count = r.fds if r.fds and r.fds > 0 else 0
+            memory, tasks, fds = memory + r.rss, tasks + r.threads, fds + count
+            rows.append(ProcessSample(r.pid, r.ppid, r.name, round(scale * delta, 1), r.rss, r.threads, count))
+        self._total += used
+        total = self._total
         if group_cpu is not None:
+            measurable = measurable and self._group is not None
+            # the group is made anew with each start
+            used = group_cpu - self._group if self._group is not None and group_cpu >= self._group else group_cpu
             total = group_cpu
-            used = group_cpu - self._group if self._group is not None and group_cpu >= self._group else 0.0 if self._group is None else group_cpu
-        else:
-            self._total += used if not first else total
-            total = self._total
-        measurable = not first and elapsed > 0 and (group_cpu is None or self._group is not None)
+        read, written, rates = self._io_of(seen.values(), now, measurable, looked)
         made = StatsSample(
             unit=name,
             time=at,
-            cpu=round(100 * max(0.0, used) / elapsed, 1) if measurable else 0.0,
+            cpu=round(scale * used, 1) if measurable and used > 0 else 0.0,
             cpu_seconds=round(total, 3),
             memory=memory,
             tasks=tasks,
             fds=fds,
             read=read,
             written=written,
-            read_rate=round(max(0, read_delta) / elapsed, 1) if measurable else 0.0,
-            write_rate=round(max(0, write_delta) / elapsed, 1) if measurable else 0.0,
+            read_rate=rates[0],
+            write_rate=rates[1],
             restarts=restarts,
-            age=round(max(0.0, at - since), 3) if since else 0.0,
+            age=round(at - since, 3) if 0 < since < at else 0.0,
             processes=rows,
         )
-        self._cpu, self._group, self.last, self.sampled = seen, group_cpu, made, now
-        if keep and (measurable or first):
+        self._seen, self._group, self.last, self.sampled = seen, group_cpu, made, now
+        if keep and measurable:
             self.history.add(at, made.cpu, memory, restarts)
         return made
 
-    def forget_rates(self) -> None:
-        """Sampling stopped: the next sample is a first one again, the history stays."""
-        self.last, self._cpu, self._group, self._total, self.sampled = None, {}, None, 0.0, -1.0e9
+    def _io_of(self, readings: Iterable[Reading], now: float, measurable: bool, looked: bool) -> tuple[int, int, tuple[float, float]]:
+        """Bytes read and written so far by what runs, and their rates since IO was looked at before; without a look, those of then."""
+        read = written = 0
+        for r in readings:
+            if r.read and r.read > 0:
+                read += r.read
+            if r.written and r.written > 0:
+                written += r.written
+        before, last = self._io, self.last
+        if not looked and last is not None:
+            return read, written, (last.read_rate, last.write_rate)
+        self._io = (now, read, written)
+        if before is None or not measurable or now <= before[0]:
+            return read, written, (0.0, 0.0)
+        elapsed = now - before[0]
+        return read, written, (round(max(0, read - before[1]) / elapsed, 1), round(max(0, written - before[2]) / elapsed, 1))
 
 
 def slices(count: int, interval: float, size: int = 50) -> tuple[int, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 
@@ -68,3 +69,50 @@ def test_a_subscriber_sees_the_manager_replaced(manager: Manager) -> None:
         assert [r["main_pid"] for r in after.units] == [r["main_pid"] for r in before.units]
         manager.ok("stop", "web")
         until(events, lambda e: isinstance(e, bus.UnitChanged) and e.active == "inactive")
+
+
+BUSY = """
+import os, socket, threading, time
+s = socket.socket(); s.bind(("127.0.0.1", 0)); s.listen(5)
+c = socket.create_connection(s.getsockname())
+if os.fork() == 0:
+    if os.fork() == 0:
+        os.setsid()
+        while True: pass
+    os._exit(0)
+os.wait()
+threading.Thread(target=time.sleep, args=(1000,)).start()
+print("up", s.getsockname()[1], flush=True)
+time.sleep(1000)
+"""
+
+
+def test_stats_of_a_whole_tree(any_manager: Manager) -> None:
+    manager = any_manager
+    program = manager.base / "busy.py"
+    program.write_text(BUSY)
+    manager.write("busy.service", f"[Service]\nExecStart={sys.executable} {program}\nNice=10\n")
+    manager.write("calm.service", "[Service]\nExecStart=/bin/sleep 1000\n")
+    manager.boot()
+    with Client(f"ipc://{manager.run}/bus") as client, client.events(["log.busy"]) as written:
+        manager.ok("start", "busy", "calm")
+        until(written, lambda e: isinstance(e, bus.LogWritten))
+        with client.events(["stats."]) as events:
+            # a daemon of its own session two generations down, which burns CPU, belongs to the unit
+            found = until(events, lambda e: isinstance(e, bus.StatsSample) and e.unit == "busy.service" and e.cpu > 5)
+            sample = found[-1]
+            assert isinstance(sample, bus.StatsSample)
+            assert len(sample.processes) == 2 and sample.tasks == 3 and sample.memory > 5_000_000 and sample.fds > 5
+            assert {e.unit for e in found} <= {"busy.service", "calm.service"}
+            calm = until(events, lambda e: isinstance(e, bus.StatsSample) and e.unit == "calm.service")[-1]
+            assert isinstance(calm, bus.StatsSample)
+            assert calm.cpu < 50 and [p.name for p in calm.processes] == ["sleep"]
+            until(events, lambda e: isinstance(e, bus.StatsSample) and e.unit == "busy.service" and e.seq > sample.seq + 1)
+        rows = client.stats(["busy"], history=60, pss=True, sockets=True)
+        assert len(rows[0]["history"]) >= 2 and rows[0]["pss"] > 1_000_000
+        assert [(s["proto"], s["queue"]) for s in rows[0]["sockets"]] == [("tcp", 1)]
+        assert [r["unit"] for r in client.stats(measure=0)] == ["busy.service", "calm.service"]
+        assert client.call("stats", ["nothing"]).exit_code == 4
+        assert client.call("stats", ["busy"], measure="x").exit_code == 1
+        stats = {r["unit"]: r["stats"] for r in client.snapshot().units}
+        assert stats["busy.service"]["tasks"] == 3

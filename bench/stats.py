@@ -1,0 +1,73 @@
+"""What the live view costs at N services (1000): CPU and wake-ups of the manager with no subscriber and with one at 1 Hz, and the bus beside it."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+import time
+
+from common import bench, switches
+
+from unitd.bus.client import BusError, Client
+
+
+def cpu(pid: int) -> float:
+    """CPU seconds of a process so far."""
+    with open(f"/proc/{pid}/schedstat", encoding="ascii") as file:
+        main = int(file.read().split()[0]) / 1e9
+    with open(f"/proc/{pid}/stat", "rb") as file:
+        words = file.read().rpartition(b")")[2].split()
+    return max(main, (int(words[11]) + int(words[12])) / 100)
+
+
+def latency(client: Client, seconds: float) -> list[float]:
+    """Milliseconds of round trips, fifty a second."""
+    found, end, pause = [], time.monotonic() + seconds, threading.Event()
+    while time.monotonic() < end:
+        began = time.perf_counter()
+        client.call("ping")
+        found.append((time.perf_counter() - began) * 1000)
+        pause.wait(0.02)
+    return sorted(found)
+
+
+def measure(what: str, pid: int, seconds: float) -> None:
+    """Print CPU and context switches of the manager while somebody else does something, or nothing."""
+    before, woken = cpu(pid), switches(pid)
+    threading.Event().wait(seconds)
+    print(f"stats: {what}: {100 * (cpu(pid) - before) / seconds:.2f} % of a core, {(switches(pid) - woken) / seconds:.1f} context switches/s", flush=True)
+
+
+units, seconds = (int(word) for word in (sys.argv[1:] + ["1000", "15"])[:2])
+with bench(units) as b:
+    b.boot()
+    threading.Event().wait(3)
+    endpoint = f"ipc://{b.manager.run}/bus"
+    with Client(endpoint) as client:
+        pid = client.ping()["pid"]
+        measure(f"{units} units, no subscriber", pid, seconds)
+        rtt = latency(client, seconds)
+        print(f"stats: bus, no subscriber: p50 {rtt[len(rtt) // 2]:.2f} ms, p99 {rtt[len(rtt) * 99 // 100]:.2f} ms", flush=True)
+        got, done = [0, 0], threading.Event()
+        with client.events(["stats."]) as events:
+
+            def count() -> None:
+                with contextlib.suppress(BusError, OSError):
+                    while not done.is_set():
+                        event = events.next_event(0.5)
+                        if event is not None:
+                            got[event.kind == "gap"] += 1
+
+            reader = threading.Thread(target=count)
+            reader.start()
+            threading.Event().wait(3)
+            start = got[0]
+            measure(f"{units} units, one subscriber at 1 Hz", pid, seconds)
+            print(f"stats: {(got[0] - start) / seconds:.0f} samples/s, {got[1]} gaps", flush=True)
+            rtt = latency(client, seconds)
+            print(f"stats: bus, one subscriber: p50 {rtt[len(rtt) // 2]:.2f} ms, p99 {rtt[len(rtt) * 99 // 100]:.2f} ms", flush=True)
+            done.set()
+            reader.join()
+        threading.Event().wait(2)
+        measure(f"{units} units, subscriber gone", pid, seconds)
