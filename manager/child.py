@@ -1,4 +1,4 @@
-"""What happens between fork and exec. The only module with post-fork code; standard library only, imports nothing late.
+"""What happens between fork and exec. This and `childio` have all post-fork code; standard library only, nothing is imported late.
 
 The order and the exit codes are systemd's (systemd.exec(5), "Process Exit Codes").
 """
@@ -16,6 +16,8 @@ import stat
 import struct
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NoReturn
+
+from unitd.manager.childio import SetupError, stdio
 
 if TYPE_CHECKING:
     from unitd.manager.spec import SpawnSpec
@@ -42,14 +44,6 @@ _FILLED = ("SYSTEMD_EXEC_PID=", "LISTEN_PID=", "WATCHDOG_PID=")
 # PyDLL keeps the interpreter lock: there is nobody to hand it to after fork.
 libc = ctypes.PyDLL(None, use_errno=True)
 _machine = os.uname().machine
-
-
-class SetupError(Exception):
-    """A step failed: (exit code, step name, errno)."""
-
-    def __init__(self, code: int, step: str, error: int) -> None:
-        super().__init__(code, step, error)
-        self.code, self.step, self.error = code, step, error
 
 
 class Surroundings:
@@ -116,7 +110,7 @@ def _become(spec: SpawnSpec, fds: Sequence[int], around: Surroundings, join_cgro
         _write(directory + "/cgroup.procs", b"0", 219, "CGROUP")
     if "umask" in spec:
         os.umask(spec["umask"])
-    _stdio(spec, fds)
+    stdio(spec, fds)
     _descriptors(spec, fds, around)
     _scheduling(spec)
     _directories(spec)
@@ -147,50 +141,6 @@ def _signals(spec: SpawnSpec, around: Surroundings) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
     except OSError as e:
         raise SetupError(207, "SIGNAL_MASK", e.errno or 0) from e
-
-
-def _open(path: str, flags: int, code: int, step: str) -> int:
-    try:
-        return os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
-    except OSError as e:
-        raise SetupError(code, step, e.errno or 0) from e
-
-
-def _output_flags(mode: str) -> int:
-    extra = {"append": os.O_APPEND, "truncate": os.O_TRUNC}.get(mode, 0)
-    return os.O_WRONLY | os.O_CREAT | extra
-
-
-def _stdio(spec: SpawnSpec, fds: Sequence[int]) -> None:
-    if "stdin" in spec:
-        source = fds[spec["stdin"]]
-    else:
-        source = _open(spec.get("stdin_path", "/dev/null"), os.O_RDONLY, 208, "STDIN")
-    _place(source, 0, 208, "STDIN")
-    # stderr is found out first: its fd may be the warden's own 1 or 2, which the next dup2 replaces.
-    error = -1
-    if "stderr" in spec:
-        error = fcntl.fcntl(fds[spec["stderr"]], fcntl.F_DUPFD_CLOEXEC, 3)
-    if "stdout" in spec:
-        source = fds[spec["stdout"]]
-    elif "stdout_path" in spec:
-        source = _open(spec["stdout_path"], _output_flags(spec.get("stdout_mode", "file")), 209, "STDOUT")
-    else:
-        source = _open("/dev/null", os.O_WRONLY, 209, "STDOUT")
-    _place(source, 1, 209, "STDOUT")
-    if error < 0 and "stderr_path" in spec:
-        error = _open(spec["stderr_path"], _output_flags(spec.get("stderr_mode", "file")), 222, "STDERR")
-    _place(error if error >= 0 else 1, 2, 222, "STDERR")
-
-
-def _place(source: int, target: int, code: int, step: str) -> None:
-    try:
-        if source == target:
-            os.set_inheritable(target, True)
-        else:
-            os.dup2(source, target)
-    except OSError as e:
-        raise SetupError(code, step, e.errno or 0) from e
 
 
 def _descriptors(spec: SpawnSpec, fds: Sequence[int], around: Surroundings) -> None:
@@ -259,7 +209,23 @@ def _directories(spec: SpawnSpec) -> None:
             make_directory(str(kind), str(path), int(str(mode)), int(str(uid)), int(str(gid)))
         except OSError as e:
             raise SetupError(DIRECTORY_CODES[str(kind)], DIRECTORY_STEPS[str(kind)], e.errno or 0) from e
+    for link, target in spec.get("links", ()):
+        try:
+            _link(link, target)
+        except OSError as e:
+            raise SetupError(DIRECTORY_CODES["State"], DIRECTORY_STEPS["State"], e.errno or 0) from e
     os.umask(mask)
+
+
+def _link(link: str, target: str) -> None:
+    """A symlink that leads to the directory, relative as systemd makes it; one that is there already is kept if it leads there."""
+    os.makedirs(os.path.dirname(link), 0o755, exist_ok=True)
+    to = os.path.relpath(target, os.path.dirname(link))
+    try:
+        os.symlink(to, link)
+    except FileExistsError:
+        if not os.path.islink(link) or os.readlink(link) not in (to, target):
+            raise
 
 
 def make_directory(kind: str, path: str, mode: int, uid: int, gid: int) -> None:

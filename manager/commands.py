@@ -6,6 +6,7 @@ from unitd.bus.messages import Reply, Request
 from unitd.bus.server import Peer
 from unitd.manager.jobs import Refused
 from unitd.manager.verbs import (
+    clean,
     control,
     files,
     jobs,
@@ -17,7 +18,7 @@ from unitd.manager.verbs.base import VERBS, Context, failure
 from unitd.units.errors import ValueProblem
 
 #: Every module that has verbs; importing them filled `VERBS`.
-MODULES = (control, files, jobs, live, logs, questions)
+MODULES = (clean, control, files, jobs, live, logs, questions)
 
 
 async def handle(context: Context, request: Request, peer: Peer) -> Reply:

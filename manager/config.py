@@ -92,6 +92,7 @@ class Config:
             restart_sec=self.default_restart_sec,
             start_limit_interval=self.default_start_limit_interval,
             start_limit_burst=self.default_start_limit_burst,
+            strict=self.sandbox == "strict",
         )
 
 

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from unitd.manager import conditions, inotify, pidfile, procinfo, resources, spawnspec, users
+from unitd.manager import conditions, credentials, inotify, pidfile, procinfo, resources, spawnspec, users
 from unitd.manager.states import (
     ArmTimer,
     Cleanup,
@@ -74,6 +74,7 @@ class Executor:
         self._close_after: list[int] = []
         self._idle: list[int] = []  # write ends of pipes that Type=idle services wait on
         self._pid_file_watch: dict[str, Callable[[], None]] = {}
+        self._made_credentials: dict[str, str] = {}  # unit -> invocation
         self._memory_watch: dict[str, Callable[[], None]] = {}
         #: Effects of one unit type only: class of the effect -> who carries it out. Filled by the parts that do.
         self.performers: dict[type[Any], Callable[[Unit, Record, Any], None]] = {}
@@ -145,6 +146,10 @@ class Executor:
             self.log("error", f"{unit.name}: {error}")
             self._refuse(unit.name, effect.token, error.exit_code, "USER" if error.exit_code == 217 else "GROUP")
             return
+        except credentials.CredentialError as error:
+            self.log("error", f"{unit.name}: {error}")
+            self._refuse(unit.name, effect.token, 243, "CREDENTIALS")
+            return
         except OSError as error:
             self.log("error", f"{unit.name}: cannot prepare {effect.role}=, because {error.filename or ''}: {error.strerror}")
             self.loop.call_soon(self.engine.dispatch, unit.name, Spawned(effect.token, 0, error.errno or 5))
@@ -212,6 +217,12 @@ class Executor:
         status = ""
         if record.main_exit_result:
             status = signal.Signals(record.exec_main_status).name.removeprefix("SIG") if killed else str(record.exec_main_status)
+        stdin = None
+        if unit.exec.standard_input == "data":
+            stdin = len(fds)
+            fds.append(_data_file(unit.exec.standard_input_data))
+            self._close_after.append(fds[-1])
+        user = users.resolve_user(unit.exec)
         monitor = self.engine.monitors.get(unit.name, {})
         joins = self._place(unit)
         return (
@@ -226,7 +237,9 @@ class Executor:
                 exit_code=record.main_exit_result if stopping else "",
                 exit_status=status if stopping else "",
                 monitor=monitor,
-                user=users.resolve_user(unit.exec),
+                user=user,
+                stdin_fd=stdin,
+                credentials=self._credentials(unit, user),
                 env_files=env_files,
                 host=self.host,
                 cgroup=record.cgroup,
@@ -236,6 +249,17 @@ class Executor:
             ),
             fds,
         )
+
+    def _credentials(self, unit: Unit, user: users.UserFacts) -> str:
+        """The unit's directory of credentials, made if need be; empty when it has none."""
+        directory = os.path.join(self.host.runtime_dir, "credentials", unit.name)
+        if not unit.exec.set_credentials and not unit.exec.load_credentials:
+            return ""
+        if self._made_credentials.get(unit.name) != self.engine.record(unit.name).invocation:
+            uid, gid = (mine if theirs is None else theirs for theirs, mine in ((user.uid, self.host.uid), (user.gid, self.host.gid)))
+            credentials.prepare(unit.exec, directory, uid, gid)
+            self._made_credentials[unit.name] = self.engine.record(unit.name).invocation
+        return directory
 
     def _place(self, unit: Unit) -> list[str]:
         """Make the unit's cgroup with its limits; the cgroup v1 directories that the process must join besides."""
@@ -329,6 +353,17 @@ class Executor:
                 shutil.rmtree(os.path.join(self.host.runtime_dir, name), ignore_errors=True)
         if unit.service.pid_file:
             pidfile.remove(unit.service.pid_file)
+        if unit.exec.set_credentials or unit.exec.load_credentials:
+            self._made_credentials.pop(unit.name, None)
+            credentials.remove(os.path.join(self.host.runtime_dir, "credentials", unit.name))
         self._unwatch_memory(unit.name)
         self.controllers.remove(unit, record.cgroup)
         self.processes.unit_down(unit.name)
+
+
+def _data_file(data: bytes) -> int:
+    """A file without a name that has `data` (StandardInput=data)."""
+    fd = os.memfd_create("unitd-stdin", os.MFD_CLOEXEC)
+    os.write(fd, data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

@@ -16,6 +16,8 @@ from unitd.units.specifiers import HostFacts
 DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 #: StandardOutput= values that mean: unitd captures it.
 CAPTURED = ("journal", "syslog", "kmsg", "journal+console", "kmsg+console", "syslog+console")
+#: StandardInput= values that mean the terminal.
+TERMINALS = ("tty", "tty-force", "tty-fail")
 #: Soft limit of open files that services start with, the hard one is ours (systemd-system.conf(5), DefaultLimitNOFILE=).
 SOFT_NOFILE = 1024
 _VARIABLES = {
@@ -56,6 +58,7 @@ class SpawnContext:
     join: Sequence[str] = ()  # directories of cgroup v1 controllers
     log_fd: int | None = None  # captured output; None: what would be captured goes to /dev/null
     log_err_fd: int | None = None  # where stderr is captured apart; default: log_fd
+    credentials: str = ""  # directory of them
     stdin_fd: int | None = None  # StandardInput=data
     socket_fd: int | None = None  # StandardInput=socket
     listen: Sequence[tuple[str, int]] = ()  # (name for LISTEN_FDNAMES, index)
@@ -93,6 +96,9 @@ def build(unit: Unit, cmd: Command, role: str, ctx: SpawnContext) -> tuple[Spawn
         spec["join"] = list(ctx.join)
     if directories:
         spec["directories"] = directories
+        links = _links(unit, ctx)
+        if links:
+            spec["links"] = links
     if e.root_directory and (role == "ExecStart" or not unit.service.root_directory_start_only):
         spec["chroot"] = e.root_directory
     _stdio(unit, ctx, spec, problems)
@@ -130,6 +136,8 @@ def environment(unit: Unit, ctx: SpawnContext, directories: Sequence[Sequence[ob
         env["LISTEN_PID"] = ""
         env["LISTEN_FDS"] = str(len(ctx.listen))
         env["LISTEN_FDNAMES"] = ":".join(name for name, _ in ctx.listen)
+    if ctx.credentials:
+        env["CREDENTIALS_DIRECTORY"] = ctx.credentials
     if unit.service.pid_file:
         env["PIDFILE"] = unit.service.pid_file
     if ctx.main_pid > 0:
@@ -175,22 +183,31 @@ def _cwd(unit: Unit, ctx: SpawnContext) -> str:
     return "/" if ctx.host.uid == 0 or unit.exec.root_directory else ctx.host.home
 
 
-def _directories(unit: Unit, ctx: SpawnContext) -> list[list[object]]:
-    host = ctx.host
-    bases = {
+def directory_bases(host: HostFacts) -> dict[str, str]:
+    """Where RuntimeDirectory= and its siblings are, by kind."""
+    return {
         "Runtime": host.runtime_dir,
         "State": host.state_dir,
         "Cache": host.cache_dir,
         "Logs": host.logs_dir,
         "Configuration": host.config_dir,
     }
+
+
+def _links(unit: Unit, ctx: SpawnContext) -> list[list[str]]:
+    bases = directory_bases(ctx.host)
+    return [[f"{bases[kind]}/{link}", f"{bases[kind]}/{name}"] for kind, wanted in unit.exec.directories.items() for name, link in wanted.links]
+
+
+def _directories(unit: Unit, ctx: SpawnContext) -> list[list[object]]:
+    host, bases = ctx.host, directory_bases(ctx.host)
     uid = host.uid if ctx.user.uid is None else ctx.user.uid
     gid = host.gid if ctx.user.gid is None else ctx.user.gid
     out: list[list[object]] = []
     for kind, base in bases.items():
         wanted = unit.exec.directories.get(kind)
         for name in wanted.names if wanted else ():
-            out.append([kind, f"{base}/{name.partition(':')[0]}", wanted.mode if wanted else 0o755, uid, gid])
+            out.append([kind, f"{base}/{name}", wanted.mode if wanted else 0o755, uid, gid])
     return out
 
 
@@ -205,6 +222,9 @@ def _stdio(unit: Unit, ctx: SpawnContext, spec: SpawnSpec, problems: list[Proble
     given = e.standard_input
     names = dict(ctx.listen)
     inherited: int | None = None  # what "inherit" gives to stdout, if not captured output
+    terminal = given if given in TERMINALS else ""
+    if terminal or e.standard_output == "tty" or e.standard_error == "tty":
+        spec["tty"] = [e.tty_path, terminal, e.tty_reset, e.tty_vhangup]
     if given.startswith("file:"):
         spec["stdin_path"] = given[5:]
     elif given == "data" and ctx.stdin_fd is not None:
@@ -213,13 +233,15 @@ def _stdio(unit: Unit, ctx: SpawnContext, spec: SpawnSpec, problems: list[Proble
         spec["stdin"] = inherited = ctx.socket_fd
     elif given.startswith("fd") and given[3:] in names:
         spec["stdin"] = inherited = names[given[3:]]
-    elif given != "null":
+    elif given != "null" and not terminal:
         problems.append(Problem("warning", f"StandardInput={given} is not honoured; standard input is /dev/null"))
 
     def target(setting: str, default: int | None, which: Literal["StandardOutput", "StandardError"]) -> int | tuple[str, str]:
         file = _file(setting)
         if file is not None:
             return file
+        if setting == "tty":
+            return (e.tty_path, "tty")
         if setting in CAPTURED or setting == "inherit":
             return default if default is not None else ("/dev/null", "append")
         if setting == "socket" and ctx.socket_fd is not None:
@@ -232,7 +254,11 @@ def _stdio(unit: Unit, ctx: SpawnContext, spec: SpawnSpec, problems: list[Proble
 
     error_log = ctx.log_fd if ctx.log_err_fd is None else ctx.log_err_fd
     follows = e.standard_output == "inherit" and inherited is not None
-    out = inherited if follows and inherited is not None else target(e.standard_output, ctx.log_fd, "StandardOutput")
+    out: int | tuple[str, str]
+    if terminal and e.standard_output == "inherit":
+        out, follows = (e.tty_path, "tty"), True
+    else:
+        out = inherited if follows and inherited is not None else target(e.standard_output, ctx.log_fd, "StandardOutput")
     captured = e.standard_output in (*CAPTURED, "inherit") and not follows
     if e.standard_error == "inherit":
         err = error_log if captured and error_log is not None else out

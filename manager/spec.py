@@ -20,6 +20,7 @@ class SpawnSpec(TypedDict, total=False):
     stdin: int  # index into the message's fds; absent: /dev/null
     stdout: int  # absent: /dev/null
     stderr: int  # absent: same as stdout
+    tty: list[object]  # terminal for stdin: [path, how, reset, vhangup]; how is "tty" "tty-force" "tty-fail", or "" to prepare it only
     stdin_path: str  # files are opened in the child, as root, before the user changes
     stdout_path: str
     stdout_mode: str  # "file" (no truncation, offset 0) "append" "truncate"
@@ -52,4 +53,5 @@ class SpawnSpec(TypedDict, total=False):
     ignore_sigpipe: bool
     chroot: str
     pdeathsig: int  # the signal that the child gets when the warden dies
+    links: list[list[str]]  # [symlink, where it leads]
     directories: list[list[object]]  # [kind, absolute path, mode, uid, gid] with kind Runtime State Cache Logs Configuration

@@ -20,6 +20,7 @@ class Defaults:
     restart_sec: float = 0.1
     start_limit_interval: float = 10.0
     start_limit_burst: int = 5
+    strict: bool = False  # sandbox = strict: a confining directive that cannot be honoured keeps the unit from loading
 
 
 class Fatal(ValueProblem):
@@ -35,6 +36,7 @@ class Builder:
         self.settings: dict[tuple[str, str], list[str]] = {}
         self.deps: dict[str, list[str]] = {}
         self.problems: list[Problem] = []
+        self.noted: dict[tuple[str, str], Problem] = {}  # what is in force and not acted on
         self.bad = False
         self.place = (fragment, 0)
         self.resolve = resolver(name, fragment, host)

@@ -124,6 +124,7 @@ class ExecDirectory:
 
     names: tuple[str, ...] = ()
     mode: int = 0o755
+    links: tuple[tuple[str, str], ...] = ()  # (name, symlink to it), both below the base directory
 
 
 @dataclass(frozen=True)
@@ -158,6 +159,10 @@ class ExecContext:
     standard_error: str = "inherit"
     standard_input_data: bytes = b""
     tty_path: str = "/dev/console"
+    tty_reset: bool = False
+    tty_vhangup: bool = False
+    set_credentials: tuple[tuple[str, bytes], ...] = ()  # (name, data)
+    load_credentials: tuple[tuple[str, str], ...] = ()  # (name, path; relative or empty: in the stores)
     syslog_identifier: str = ""
     directories: Mapping[str, ExecDirectory] = field(default_factory=dict)  # "Runtime" "State" "Cache" "Logs" "Configuration"
     runtime_directory_preserve: str = "no"  # no restart yes

@@ -47,9 +47,23 @@ def feed(b: Builder, a: Assignment) -> None:
     except ValueProblem as error:
         b.problems.append(Problem("warning", f"{a.key}=: {error}; the line is ignored", a.file, a.line, error.hint))
     else:
-        if directive.tier == "noted" and a.value.lower() not in _OFF:
-            what = "would confine the service, but unitd does not apply it" if directive.confines else "is noted, unitd does not act on it"
-            b.problems.append(Problem("warning" if directive.confines else "note", f"{a.key}= {what}", a.file, a.line, confines=directive.confines))
+        if directive.tier == "noted":
+            _note(b, directive, a)
+
+
+def _note(b: Builder, d: Directive, a: Assignment) -> None:
+    """What is not acted on is told, unless a later line takes it back."""
+    if a.value.lower() in _OFF:
+        b.noted.pop((a.section, a.key), None)
+    elif not d.confines:
+        b.noted[a.section, a.key] = Problem("note", f"{a.key}= is noted, unitd does not act on it", a.file, a.line)
+    elif b.defaults.strict:
+        hint = f"set {a.key}= to its default in a drop-in to run the service without"
+        text = f"{a.key}= would confine the service, unitd cannot apply it, and sandbox = strict refuses that"
+        b.noted[a.section, a.key] = Problem("error", text, a.file, a.line, hint, confines=True)
+    else:
+        text = f"{a.key}= would confine the service, but unitd does not apply it"
+        b.noted[a.section, a.key] = Problem("warning", text, a.file, a.line, confines=True)
 
 
 def _unknown(b: Builder, a: Assignment) -> None:
@@ -86,6 +100,8 @@ def build(name: str, assignments: list[Assignment], fragment: str, host: HostFac
     b = Builder(name, fragment, host, defaults)
     for assignment in assignments:
         feed(b, assignment)
+    b.problems += b.noted.values()
+    b.bad = b.bad or any(problem.severity == "error" for problem in b.noted.values())
     parts: dict[str, dict[str, Any]] = {part: {} for part in _PARTS}
     for path, value in b.fields.items():
         part, _, rest = path.partition(".")

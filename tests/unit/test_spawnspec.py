@@ -134,8 +134,8 @@ def test_streams_apart_and_nothing_captured() -> None:
 
 
 def test_unsupported_stdio_is_told() -> None:
-    _, problems = build(unit(standard_input="tty"), Command("/x", ("x",)), "ExecStart", SpawnContext("t"))
-    assert "StandardInput=tty" in problems[0].message
+    _, problems = build(unit(standard_input="fd:x"), Command("/x", ("x",)), "ExecStart", SpawnContext("t"))
+    assert "StandardInput=fd:x" in problems[0].message
 
 
 def test_privileges_by_prefix() -> None:
@@ -187,3 +187,19 @@ def test_users_without_root() -> None:
     with pytest.raises(UserError) as refused:
         resolve_user(ExecContext(user="root"), 65534)
     assert refused.value.exit_code == users.USER
+
+
+def test_terminals() -> None:
+    spec = spec_of(unit(standard_input="tty-force", standard_output="inherit", tty_path="/dev/tty9", tty_reset=True))
+    assert spec["tty"] == ["/dev/tty9", "tty-force", True, False]
+    assert (spec["stdout_path"], spec["stdout_mode"]) == ("/dev/tty9", "tty")
+    assert "stderr_path" not in spec  # as standard output
+    spec = spec_of(unit(standard_output="tty", standard_error="journal"), log_fd=3)
+    assert (spec["tty"][1], spec["stdout_path"], spec["stderr"]) == ("", "/dev/console", 3)
+
+
+def test_symlinks_and_credentials() -> None:
+    u = unit(directories={"State": ExecDirectory(("a",), 0o700, (("a", "b/c"),))})
+    spec = spec_of(u, credentials="/run/credentials/x")
+    assert spec["links"] == [["/var/lib/b/c", "/var/lib/a"]]
+    assert "CREDENTIALS_DIRECTORY=/run/credentials/x" in spec["env"]

@@ -459,3 +459,32 @@ def test_idle_warden_does_not_wake(stage: Stage) -> None:
 
 def test_record_is_atomic() -> None:
     assert child.RECORD.size <= select.PIPE_BUF
+
+
+def test_a_terminal_becomes_the_controlling_one(stage: Stage, request: pytest.FixtureRequest) -> None:
+    talk, _, _ = stage.greeted()
+    ours, theirs = os.openpty()
+    request.addfinalizer(lambda: [os.close(fd) for fd in (ours, theirs)])
+    path = os.ttyname(theirs)
+    talk.run("t", "/bin/sh", "-c", "tty </dev/tty >/dev/null && tty", tty=[path, "tty-fail", True, False], stdout_path=path, stdout_mode="tty")
+    assert talk.status("t") == 0
+    assert os.read(ours, 1000).split() == [path.encode()]
+
+
+def test_a_terminal_that_is_none(stage: Stage) -> None:
+    talk, _, _ = stage.greeted()
+    talk.run("t", "/bin/true", tty=["/dev/null", "tty", False, False])
+    assert talk.status("t") == 208
+
+
+def test_symlinks_to_directories(stage: Stage, tmp_path: Path) -> None:
+    talk, _, _ = stage.greeted()
+    more = {"directories": [["State", f"{tmp_path}/a", 0o755, os.getuid(), os.getgid()]], "links": [[f"{tmp_path}/b/c", f"{tmp_path}/a"]]}
+    for name in ("one", "two"):
+        talk.run(name, "/bin/true", **more)
+        assert talk.status(name) == 0
+    assert os.readlink(tmp_path / "b/c") == "../a"
+    (tmp_path / "b/c").unlink()
+    (tmp_path / "b/c").mkdir()
+    talk.run("three", "/bin/true", **more)
+    assert talk.status("three") == 238

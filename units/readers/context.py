@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import re
 
 from unitd.units import execline, values
@@ -10,6 +11,7 @@ from unitd.units.builder import Builder, Fatal, Reader
 from unitd.units.directives import Directive
 from unitd.units.errors import ValueProblem
 from unitd.units.model import ExecDirectory
+from unitd.units.numbers import SECURE_BITS
 
 STDOUT = ("inherit", "null", "tty", "journal", "kmsg", "journal+console", "kmsg+console", "syslog", "syslog+console", "socket")
 STDIN = ("null", "tty", "tty-force", "tty-fail", "data", "socket")
@@ -67,7 +69,7 @@ def _stdio(allowed: tuple[str, ...], prefixes: tuple[str, ...]) -> Reader:
 
 def _input_text(b: Builder, d: Directive, value: str, _: str) -> None:
     words = execline.split_words('"' + value.replace('"', '\\"') + '"', relaxed=True)
-    b.put(d.field, b.fields.get(d.field, b"") + ("".join(w for w, _s in words)).encode("utf-8", "surrogateescape") + b"\n" if value else b"")
+    b.put(d.field, b.fields.get(d.field, b"") + b.soft("".join(w for w, _s in words)).encode("utf-8", "surrogateescape") + b"\n" if value else b"")
     if value:
         b.fields.setdefault("exec.standard_input", "data")
 
@@ -86,20 +88,28 @@ def _directories(b: Builder, d: Directive, value: str, _: str) -> None:
     if value == "":
         b.put(d.field, ExecDirectory((), old.mode))
         return
-    found = list(old.names)
+    found, links = list(old.names), list(old.links)
     for word, _special in execline.split_words(value):
-        name = b.soft(word).partition(":")[0]
-        if name.startswith("/") or ".." in name.split("/"):
-            b.warn(f"{d.name}=: cannot make {name!r}, because it is not a plain relative path; it is ignored", "write a name such as myapp")
+        name, _colon, link = (part.rstrip("/") for part in b.soft(word).partition(":"))
+        if not all(_plain(part) for part in (name, link) if part or part is name):
+            b.warn(f"{d.name}=: cannot make {word!r}, because it is not a plain relative path; it is ignored", "write a name such as myapp")
             continue
+        if link and d.name == "ConfigurationDirectory":
+            b.warn(f"{d.name}=: {word!r} asks for a symlink, which there is none of for this directory; it is left out")
+        elif link:
+            links.append((name, link))
         if name not in found:
             found.append(name)
-    b.put(d.field, ExecDirectory(tuple(found), old.mode))
+    b.put(d.field, ExecDirectory(tuple(found), old.mode, tuple(links)))
+
+
+def _plain(path: str) -> bool:
+    return bool(path) and not path.startswith("/") and ".." not in path.split("/")
 
 
 def _dir_mode(b: Builder, d: Directive, value: str, _: str) -> None:
     old: ExecDirectory = b.fields.get(d.field, ExecDirectory())
-    b.put(d.field, ExecDirectory(old.names, values.parse_mode(value) if value else 0o755))
+    b.put(d.field, dataclasses.replace(old, mode=values.parse_mode(value) if value else 0o755))
 
 
 def _limit(b: Builder, d: Directive, value: str, _: str) -> None:
@@ -135,6 +145,36 @@ def _cpu_set(b: Builder, d: Directive, value: str, _: str) -> None:
         b.put(d.field, b.fields.get(d.field, frozenset()) | values.parse_cpu_set(value))
 
 
+def _secure_bits(b: Builder, d: Directive, value: str, _: str) -> None:
+    bits = b.fields.get(d.field, 0) if value else 0
+    for word in value.split():
+        if word not in SECURE_BITS:
+            raise ValueProblem(f"cannot take {word!r}", "one of " + ", ".join(SECURE_BITS))
+        bits |= SECURE_BITS[word]
+    b.put(d.field, bits)
+
+
+def _credential(b: Builder, d: Directive, value: str, _: str) -> None:
+    """`ID:VALUE` with C escapes for SetCredential=, `ID[:PATH]` for LoadCredential=."""
+    if value == "":
+        b.put(d.field, ())
+        return
+    name, colon, rest = value.partition(":")
+    name = b.soft(name)
+    if not re.fullmatch(r"[A-Za-z0-9_.@+-]{1,255}", name) or name in (".", ".."):
+        raise ValueProblem(f"cannot name a credential {name!r}", "letters, digits, _ . @ + -")
+    if d.name == "LoadCredential":
+        path = b.soft(rest)
+        if path and not path.startswith("/") and not _plain(path):
+            raise ValueProblem(f"cannot load {path!r}", "write an absolute path, or a plain name in a credential store")
+        b.append(d.field, (name, path))
+        return
+    if not colon:
+        raise ValueProblem("cannot set a credential without a value", "write NAME:VALUE")
+    text = "".join(word for word, _special in execline.split_words('"' + rest.replace('"', '\\"') + '"', relaxed=True))
+    b.append(d.field, (name, b.soft(text).encode("utf-8", "surrogateescape")))
+
+
 READERS: dict[str, Reader] = {
     "environment": _environment,
     "envfile": _env_file,
@@ -145,6 +185,8 @@ READERS: dict[str, Reader] = {
     "inputdata": _input_data,
     "directories": _directories,
     "dirmode": _dir_mode,
+    "securebits": _secure_bits,
+    "credential": _credential,
     "limit": _limit,
     "capabilities": _capabilities,
     "cpuset": _cpu_set,

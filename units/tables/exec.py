@@ -49,11 +49,16 @@ RuntimeDirectoryPreserve|enum:no,yes,restart|exec.runtime_directory_preserve|no|
 NoNewPrivileges|bool|exec.no_new_privileges|no|No privileges by execve.
 CapabilityBoundingSet|capabilities|exec.capability_bounding_set||Capabilities that can be had at all.
 AmbientCapabilities|capabilities|exec.ambient_capabilities||Capabilities given in spite of User=.
+SecureBits|securebits|exec.secure_bits||Secure bits: noroot, no-setuid-fixup, keep-caps, each also with -locked.
+SetCredential|credential|exec.set_credentials||Credential given here: NAME:VALUE with C escapes.
+LoadCredential|credential|exec.load_credentials||Credential from a file or directory: NAME[:PATH]; without an absolute path it is looked for in the credential stores.
+TTYReset|bool|exec.tty_reset|no|Reset the terminal before and after use.
+TTYVHangup|bool|exec.tty_vhangup|no|Disconnect everybody from the terminal before use.
 IgnoreSIGPIPE|bool|exec.ignore_sigpipe|yes|Whether SIGPIPE is ignored.
 """
 _NOTED = """
-    DynamicUser! PAMName LoadCredential LoadCredentialEncrypted SetCredential SetCredentialEncrypted ImportCredential SecureBits! Personality
-    CoredumpFilter NUMAPolicy NUMAMask TTYReset TTYVHangup TTYVTDisallocate TTYRows TTYColumns LogLevelMax
+    DynamicUser! PAMName LoadCredentialEncrypted SetCredentialEncrypted ImportCredential  Personality
+    CoredumpFilter NUMAPolicy NUMAMask  TTYVTDisallocate TTYRows TTYColumns LogLevelMax
     LogExtraFields LogNamespace LogFilterPatterns SyslogFacility SyslogLevel SyslogLevelPrefix UtmpIdentifier UtmpMode KeyringMode MountAPIVFS MountFlags
     RootImage! RootImageOptions RootHash! RootHashSignature RootVerity RootEphemeral ProtectSystem! ProtectHome! ProtectHostname! ProtectClock!
     ProtectKernelTunables! ProtectKernelModules! ProtectKernelLogs! ProtectControlGroups! ProtectProc! ProcSubset! PrivateTmp! PrivateDevices!
