@@ -237,7 +237,7 @@ def test_listening_sockets_and_exec_done(stage: Stage, request: pytest.FixtureRe
     request.addfinalizer(lambda: [end.close() for pair in sockets for end in pair])  # type: ignore[func-returns-value]
     reader, writer = os.pipe2(os.O_CLOEXEC)
     out_r, out_w = os.pipe2(os.O_CLOEXEC)
-    shell = 'echo $((LISTEN_PID == $$)); for i in 3 4 5 6 7; do eval "echo $i >&$i"; done; ls /proc/$$/fd | wc -l; exec sleep 100'
+    shell = 'echo $((LISTEN_PID == $$)); for i in 3 4 5 6 7; do eval "echo $i >&$i"; done; n=0; for f in /proc/$$/fd/*; do [ -e $f ] && n=$((n + 1)); done; echo $n; exec sleep 100'
     fds = [s[1].fileno() for s in sockets]
     env = ["LISTEN_PID=", "PATH=/usr/bin:/bin"]
     pid = talk.run("l", "/bin/sh", "-c", shell, fds=[writer, out_w, *fds], execfd=0, stdout=1, listen=[6, 5, 4, 3, 2], env=env)
