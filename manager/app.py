@@ -29,6 +29,7 @@ from unitd.manager.jobs import Refused
 from unitd.manager.link import WardenLink
 from unitd.manager.live import Live
 from unitd.manager.loglink import LogLink
+from unitd.manager.machines import PERPETUAL
 from unitd.manager.notify import NotifySocket
 from unitd.manager.output import Output
 from unitd.manager.processes import Processes
@@ -38,6 +39,7 @@ from unitd.manager.states import Empty, Exit, Exited
 from unitd.manager.store import StateStore
 from unitd.manager.verbs.base import Context
 from unitd.manager.views import Views
+from unitd.units import special
 from unitd.units.loader import Loader, default_unit_paths, host_facts
 
 log = logging.getLogger("unitd")
@@ -158,19 +160,24 @@ class App:
 
     def first_start(self) -> None:
         wanted = self.config.start
-        for name in self.loader.list_files():
-            if "@." not in name:
-                self.engine.unit(name)
+        with self.loader.batch():
+            for name in self.loader.list_files():
+                if "@." not in name:
+                    self.engine.unit(name)
         if wanted == "none":
             return
         if wanted == "default":
-            names = ["default.target", "multi-user.target"]
+            names = ["default.target"]
         elif wanted == "all":
             names = [u.name for u in list(self.engine.graph.units.values()) if u.type in ("service", "target") and "@." not in u.name]
             for unit in list(self.engine.graph.units.values()):
                 if unit.load_state != "loaded" and unit.type == "service":
                     log.error("cannot start %s: %s", unit.name, "; ".join(str(p) for p in unit.problems if p.severity == "error") or unit.load_state)
             names = [n for n in names if self.engine.unit(n).load_state == "loaded"]
+            ours = [n for n in names if not special.is_systemds(os.path.dirname(self.engine.unit(n).fragment_path))]
+            if len(ours) < len(names):
+                log.warning("%d units in systemd's own directories are not started: what the machine boots with is for systemd", len(names) - len(ours))
+            names = ours
         else:
             names = [n for n in wanted.split(",") if n]
         for name in names:
@@ -181,10 +188,11 @@ class App:
 
     async def reload_units(self) -> list[str]:
         """daemon-reload."""
-        for name in self.loader.list_files():
-            if "@." not in name and name not in self.engine.graph.units:
-                self.engine.unit(name)
-        told = self.engine.reload_units()
+        with self.loader.batch():
+            for name in self.loader.list_files():
+                if "@." not in name and name not in self.engine.graph.units:
+                    self.engine.unit(name)
+            told = self.engine.reload_units()
         for line in told:
             log.warning("%s", line)
         self.output.refresh_all()
@@ -211,7 +219,7 @@ class App:
         self.stopping = True
         log.info("stopping all units")
         self.bus.publish(*events.manager("stopping", self.bus.instance, time.time()))
-        up = [n for n, r in self.engine.records.items() if r.active not in ("inactive", "failed")]
+        up = [n for n, r in self.engine.records.items() if r.active not in ("inactive", "failed") and n not in PERPETUAL]
         for name in up:
             try:
                 self.engine.submit([name], "stop")

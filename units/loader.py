@@ -7,26 +7,19 @@ import grp
 import os
 import platform
 import pwd
+import stat
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
-from unitd.units import names
+from unitd.units import implicit, names, special
 from unitd.units.errors import Problem
 from unitd.units.lexer import Assignment, lex
 from unitd.units.model import Unit
 from unitd.units.parse import Defaults, build
+from unitd.units.searchpath import FRESH, Asked, SearchPath
 from unitd.units.specifiers import HostFacts
 
 MAX_SIZE = 1024 * 1024
-#: Synchronisation points that distribution unit files name (systemd.special(7)); a file of the same name replaces them.
-BUILT_IN = frozenset(
-    f"{n}.target"
-    for n in (
-        "default multi-user graphical basic sysinit network network-online network-pre shutdown timers sockets paths slices local-fs local-fs-pre remote-fs "
-        "remote-fs-pre time-sync time-set nss-lookup nss-user-lookup getty rescue emergency umount final reboot poweroff halt exit swap cryptsetup rpcbind "
-        "system-update initrd sleep printer sound bluetooth smartcard"
-    ).split()
-)
 ARCHITECTURES = {"x86_64": "x86-64", "i686": "x86", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64-le"}
 
 
@@ -80,68 +73,49 @@ def host_facts() -> HostFacts:
     )
 
 
-class Loader:
-    """Loads units by name. `load` reads the disk every time and never raises for what it finds there."""
+class Loader(SearchPath):
+    """Loads units by name. `load` never raises for what it finds, and gives the same object as long as nothing on disk has changed."""
 
     def __init__(self, paths: Sequence[str], host: HostFacts | None = None, defaults: Defaults | None = None) -> None:
-        self.paths = [os.path.abspath(p) for p in paths]
+        super().__init__(paths)
         self.host = host or host_facts()
         self.defaults = defaults or Defaults()
-        self._links: dict[str, tuple[int, dict[str, str]]] = {}
-
-    # -- finding
-
-    def find(self, name: str) -> str | None:
-        """Path of the file, link or directory called `name`; the first directory wins."""
-        for directory in self.paths:
-            path = os.path.join(directory, name)
-            if os.path.lexists(path):
-                return path
-        return None
-
-    def list_files(self) -> dict[str, str]:
-        """Every unit file: name -> path."""
-        found: dict[str, str] = {}
-        for directory in self.paths:
-            for entry in sorted(_entries(directory)):
-                if names.is_valid_name(entry):
-                    found.setdefault(entry, os.path.join(directory, entry))
-        return found
-
-    def resolve(self, name: str) -> str:
-        """The unit that `name` is an alias of (by symlink), or `name`."""
-        for _ in range(8):
-            path = self.find(name)
-            if path is None and (template := names.template_of(name)) is not None:
-                path = self.find(template)  # an alias of a template holds for its instances
-            if path is None or not os.path.islink(path):
-                return name
-            target = os.path.basename(os.readlink(path))
-            if target == name or not names.is_valid_name(target) or os.path.realpath(path) == "/dev/null":
-                return name
-            prefix, instance, suffix = names.split(name)
-            if instance and names.split(target)[1] == "":
-                target = f"{names.split(target)[0]}@{instance}.{suffix}"
-            if target == name:
-                return name
-            name = target
-        return name
+        self._loaded: dict[str, Kept] = {}
 
     def changed(self, unit: Unit) -> bool:
         """Has any file of the unit changed since it was loaded (NeedDaemonReload)?"""
-        for path, mtime in unit.mtimes:
-            try:
-                if os.stat(path).st_mtime_ns != mtime:
-                    return True
-            except OSError:
-                return True
-        have = set(unit.drop_in_paths)
-        return bool(unit.fragment_path) and set(self._drop_ins(unit.name, unit.names)) != have
-
-    # -- loading
+        if any(_mtime(path) != mtime for path, mtime in unit.mtimes):
+            return True
+        return bool(unit.fragment_path) and set(self._drop_ins(unit.name, unit.names)) != set(unit.drop_in_paths)
 
     def load(self, name: str) -> Unit:
         """The unit as it is on disk now. Bad input shows in `load_state` and `problems`."""
+        kept = self._loaded.get(name)
+        if kept is not None and self._still_holds(kept):
+            return kept.unit
+        before, self._trace = self._trace, []
+        try:
+            unit = self._load(name)
+            trace = tuple(self._trace)
+        finally:
+            self._trace = before
+        if not any(time.time_ns() - mtime < FRESH for _, mtime in unit.mtimes):
+            self._loaded[name] = Kept(unit, self.generation, trace)
+        else:
+            self._loaded.pop(name, None)
+        return unit
+
+    def _still_holds(self, kept: Kept) -> bool:
+        """Would loading give the same again?"""
+        for directory in self.paths:
+            self.listing(directory)
+        for method, arguments, answer in kept.trace:
+            if (self.generation != kept.generation or method == self._drop_ins or method == self._linked) and method(*arguments) != answer:
+                return False
+        kept.generation = self.generation
+        return all(_mtime(path) == mtime for path, mtime in kept.unit.mtimes)
+
+    def _load(self, name: str) -> Unit:
         if not names.is_valid_name(name):  # also keeps "../x" from leaving the unit path
             problem = Problem("error", f"cannot load {name[:60]!r}, because it is no unit name", hint="a unit name looks like web.service or web@1.service")
             return Unit(name, load_state="error", names=(name,), problems=(problem,))
@@ -155,26 +129,32 @@ class Loader:
         mtimes: list[tuple[str, int]] = []
         assignments: list[Assignment] = []
         state = "loaded"
+        without_file = special.built_in(name) if path is None else None
         if path is None:
-            if name not in BUILT_IN and not self._builtin_slice(name):
+            if without_file is None:
                 return Unit(name, load_state="not-found", names=aliases, drop_in_paths=tuple(self._drop_ins(name, aliases)))
+        elif self._is_mask(path):
+            return Unit(name, load_state="masked", names=aliases, fragment_path=path, mtimes=((path, _mtime(path)),))
         else:
-            if _is_mask(path):
-                return Unit(name, load_state="masked", names=aliases, fragment_path=path)
             state = self._read_into(path, assignments, problems, mtimes)
-        drop_ins = list(self._drop_ins(name, aliases))
+        drop_ins = self._drop_ins(name, aliases)
         for drop_in in drop_ins:
-            if os.path.realpath(drop_in) != "/dev/null" and self._read_into(drop_in, assignments, problems, mtimes) == "error":
+            if not self._is_null(drop_in) and self._read_into(drop_in, assignments, problems, mtimes) == "error":
                 state = "error"
         unit, more = build(name, assignments, path or "", self.host, self.defaults, whole=state == "loaded")
+        if without_file is not None:
+            unit = _under(without_file, unit)
         dependencies = dict(unit.unit.dependencies.items())
-        for kind, directory in (("Wants", ".wants"), ("Requires", ".requires"), ("Upholds", ".upholds")):
-            linked = self._linked(name, directory)
+        for kind, suffix in (("Wants", ".wants"), ("Requires", ".requires"), ("Upholds", ".upholds")):
+            linked = self._linked(aliases, suffix)
             if linked:
                 dependencies[kind] = tuple(dict.fromkeys([*dependencies.get(kind, ()), *linked]))
-        if unit.type == "target" and unit.unit.default_dependencies:
-            pulled = [d for k in ("Wants", "Requires") for d in dependencies.get(k, ()) if d not in dependencies.get("Before", ())]
-            dependencies["After"] = tuple(dict.fromkeys([*dependencies.get("After", ()), *pulled]))
+        unit = dataclasses.replace(unit, unit=dataclasses.replace(unit.unit, dependencies=dependencies))
+        section = dataclasses.replace(
+            unit.unit,
+            dependencies=implicit.dependencies(unit, self.host.uid != 0),
+            ignore_on_isolate=implicit.ignores_isolate(unit, unit.settings),
+        )
         return dataclasses.replace(
             unit,
             load_state=state if state != "loaded" else unit.load_state,
@@ -183,35 +163,22 @@ class Loader:
             drop_in_paths=tuple(drop_ins),
             mtimes=tuple(mtimes),
             problems=tuple(problems + more),
-            unit=dataclasses.replace(unit.unit, dependencies=dependencies),
+            unit=section,
         )
 
-    @staticmethod
-    def _builtin_slice(name: str) -> bool:
-        return name.endswith(".slice")
+    def _is_null(self, path: str) -> bool:
+        """Is it a link to /dev/null?"""
+        return bool(self.points_to(path)) and os.path.realpath(path) == "/dev/null"
 
-    def _aliases(self, name: str) -> list[str]:
-        found = []
-        for directory in self.paths:
-            found += [link for link, target in self._links_of(directory).items() if target == name and link != name]
-        return sorted(found)
-
-    def _links_of(self, directory: str) -> dict[str, str]:
-        """Unit names that are links in a directory -> the name each points to; read again when the directory has changed."""
+    def _is_mask(self, path: str) -> bool:
+        """A link to /dev/null or an empty file masks the unit (cases drop-013, drop-014)."""
+        if self._is_null(path):
+            return True
         try:
-            changed = os.stat(directory).st_mtime_ns
-            kept = self._links.get(directory)
-            if kept is not None and kept[0] == changed:
-                return kept[1]
-            with os.scandir(directory) as entries:
-                links = [entry for entry in entries if entry.is_symlink() and names.is_valid_name(entry.name)]
-            found = {link.name: os.path.basename(os.readlink(link.path)) for link in links}
-            # Directory times tick in milliseconds: what was changed just now may change again unseen.
-            if time.time_ns() - changed > 100_000_000:
-                self._links[directory] = (changed, found)
+            status = os.stat(path)
         except OSError:
-            return {}
-        return found
+            return False
+        return status.st_size == 0 and stat.S_ISREG(status.st_mode)
 
     def _read_into(self, path: str, assignments: list[Assignment], problems: list[Problem], mtimes: list[tuple[str, int]]) -> str:
         text, problem, mtime = read_text(path)
@@ -224,67 +191,39 @@ class Loader:
         problems += wrong
         return "error" if any(p.severity == "error" for p in wrong) else "loaded"
 
-    def _linked(self, name: str, suffix: str) -> list[str]:
-        found: set[str] = set()
-        holders = [name]
-        template = names.template_of(name)
-        if template:
-            holders.append(template)
-        for directory in self.paths:
-            for holder in holders:
-                found.update(e for e in _entries(os.path.join(directory, holder + suffix)) if names.is_valid_name(e))
-        return sorted(found)
 
-    def _drop_ins(self, name: str, aliases: Sequence[str]) -> Iterator[str]:
-        """Drop-ins in the order they apply: by file name over all directories; a file name counts once: own names before aliases, then the
-        directory that comes first in the search path, then the most specific name (cases drop-002 to 016)."""
-        general = name.rpartition(".")[2]  # service.d: below everything that names the unit
-        folders = [
-            os.path.join(directory, holder + ".d")
-            for alias in dict.fromkeys([name, *aliases])
-            for directory in self.paths
-            for holder in _drop_in_names(alias)
-            if holder != general
-        ]
-        folders += [os.path.join(directory, general + ".d") for directory in self.paths]
-        chosen: dict[str, str] = {}
-        for folder in dict.fromkeys(folders):
-            for entry in _entries(folder):
-                if entry.endswith(".conf"):
-                    chosen.setdefault(entry, os.path.join(folder, entry))
-        for entry in sorted(chosen):
-            yield chosen[entry]
+class Kept:
+    """A loaded unit, and what it depended on: it holds as long as these questions have these answers."""
+
+    __slots__ = ("unit", "generation", "trace")
+
+    def __init__(self, unit: Unit, generation: int, trace: tuple[Asked, ...]) -> None:
+        self.unit, self.generation, self.trace = unit, generation, trace
 
 
-def _drop_in_names(name: str) -> Iterator[str]:
-    """`a-b@i.service` -> itself, its template, a-.service, service: most specific first."""
-    prefix, instance, suffix = names.split(name)
-    yield name
-    if instance:
-        yield f"{prefix}@.{suffix}"
-    stem = prefix
-    while "-" in stem.rstrip("-"):
-        stem = stem.rstrip("-").rpartition("-")[0] + "-"
-        yield f"{stem}.{suffix}"
-    yield suffix
+def _under(built_in: Unit, unit: Unit) -> Unit:
+    """A built-in unit with what drop-ins add to it."""
+    base, more = built_in.unit, unit.unit
+    merged = {k: tuple(dict.fromkeys([*base.dependencies.get(k, ()), *more.dependencies.get(k, ())])) for k in {**base.dependencies, **more.dependencies}}
+    given = {key for section, key in unit.settings if section == "Unit"}
+    section = dataclasses.replace(
+        more,
+        dependencies=merged,
+        description=more.description or base.description,
+        documentation=more.documentation or base.documentation,
+        allow_isolate=more.allow_isolate if "AllowIsolate" in given else base.allow_isolate,
+        default_dependencies=more.default_dependencies if "DefaultDependencies" in given else base.default_dependencies,
+        refuse_manual_start=more.refuse_manual_start if "RefuseManualStart" in given else base.refuse_manual_start,
+    )
+    return dataclasses.replace(unit, unit=section)
 
 
-def _entries(directory: str) -> list[str]:
+def _mtime(path: str) -> int:
+    """In ns; 0 for what is not there."""
     try:
-        return os.listdir(directory)
+        return os.stat(path).st_mtime_ns
     except OSError:
-        return []
-
-
-def _is_mask(path: str) -> bool:
-    """A link to /dev/null or an empty file masks the unit (cases drop-013, drop-014)."""
-    if os.path.realpath(path) == "/dev/null":
-        return True
-    try:
-        status = os.stat(path)
-    except OSError:
-        return False
-    return os.path.isfile(path) and status.st_size == 0
+        return 0
 
 
 def read_text(path: str) -> tuple[str, Problem | None, int]:
