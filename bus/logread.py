@@ -34,11 +34,14 @@ class Follower:
     """Everything in a unit's log from some point on, and then what is new, across rotations.
 
     `start_at_end` begins behind what is there, `last` begins so that the first answer has at least that many lines (if there are as many),
-    `since` (seconds of realtime) near the first line of that time; otherwise it begins with the oldest file.
+    `since` (seconds of realtime) near the first line of that time; `at` (inode, offset) in the file that was `current` at some moment, (0, 0) if
+    there was none; otherwise it begins with the oldest file.
     A missing directory is an empty log. Raises PermissionError (and other OSError) if the files may not be read.
     """
 
-    def __init__(self, directory: str, start_at_end: bool = False, last: int | None = None, since: float = 0.0) -> None:
+    def __init__(
+        self, directory: str, start_at_end: bool = False, last: int | None = None, since: float = 0.0, at: tuple[int, int] | None = None
+    ) -> None:
         self.directory = directory
         self._file: LogFile | None = None
         self._offset = self._number = 0
@@ -49,6 +52,8 @@ class Follower:
                 self._key = max([-1, *rotated(directory)])
         elif last is not None:
             self._begin_last(last)
+        elif at is not None:
+            self._begin_at(*at)
         elif since:
             wanted = int(since * 1_000_000)
             older = [key for key in rotated(directory) if key <= wanted]
@@ -83,6 +88,14 @@ class Follower:
         self._offset = file.size() if offset is None else offset
         self._number = max(0, file.bisect(1, self._offset))
         return True
+
+    def _begin_at(self, inode: int, offset: int) -> None:
+        for key in [None, *reversed(rotated(self.directory))] if inode else []:
+            if self._begin(key, offset) and self._file is not None and self._file.inode == inode:
+                return
+        self.close()
+        if not inode:  # what is rotated is older than that moment, unless the unit was very quick
+            self._key = max([-1, *rotated(self.directory)])
 
     def _seek_time(self, file: LogFile, wanted: int) -> None:
         number = file.bisect(0, wanted - 1)

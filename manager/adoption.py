@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from unitd.manager import bag, procinfo, rebuild, takeover
+from unitd.manager import bag, consolelink, procinfo, rebuild, takeover
 from unitd.manager.output import STORES
 from unitd.manager.spec import SpawnSpec
 from unitd.manager.states import CLD_DUMPED, CLD_EXITED, CLD_KILLED, ArmTimer, ExecDone, Exit, Exited, ReadPidFile, Record, Spawn, Spawned
@@ -74,6 +74,10 @@ class Adoption:
                 os.kill(pid, signal.SIGKILL)  # it served the manager that is gone
                 os.close(pidfd)
                 continue
+            if token.startswith(consolelink.CONSOLE_ID):
+                self.app.output.console.seen()
+                os.close(pidfd)
+                continue
             if token.startswith("pid:"):  # a main process that was not spawned as such; the warden looks after it
                 self.app.processes.in_care(pid)
                 os.close(pidfd)
@@ -97,6 +101,10 @@ class Adoption:
                     os.close(self.logger[1])
                 self.logger = pid, pidfd
                 continue
+            if token.startswith(consolelink.CONSOLE_ID):
+                if pidfd >= 0:
+                    os.close(pidfd)
+                continue
             unit = self.app.processes.spawned(token, pid, pidfd)
             if unit is not None:
                 self.app.engine.dispatch(unit, Spawned(token, pid, error))
@@ -109,6 +117,9 @@ class Adoption:
                 if pid == self.logger[0] and not self.app.done.done():
                     log.error("the logger ended (wait status %d); starting another, no output is lost", status)
                     self.start_logger()
+                continue
+            if token.startswith(consolelink.CONSOLE_ID):
+                self.app.output.console.exited()
                 continue
             end = exit_of(status)
             code, error, step = self.errors.pop(token, (0, 0, ""))
@@ -137,6 +148,8 @@ class Adoption:
         kind, _, unit = name.partition(":")
         if kind in STORES:
             self.app.output.restore(kind, unit, fds)
+        elif name == consolelink.STORE:
+            self.app.output.console.restore(fds)
         elif name in (BUS, EVENTS, NOTIFY):
             self.app.doors.restore(name, fds)
         else:  # the lock, say: the link holds a copy
@@ -146,6 +159,7 @@ class Adoption:
     def go(self) -> None:
         """The warden has told everything it knew."""
         self.start_logger()
+        self.app.output.show_restored()
         engine = self.app.engine
         for unit, kids in self.orphans.items():
             self.rebuild(unit, kids)

@@ -20,6 +20,7 @@ from unitd.manager import commands, events, procinfo, takeover
 from unitd.manager.adoption import BUS, EVENTS, NOTIFY, Adoption
 from unitd.manager.cgroup import CgroupTree
 from unitd.manager.config import Config
+from unitd.manager.consolelink import ConsoleLink
 from unitd.manager.controllers import Controllers
 from unitd.manager.doors import Doors
 from unitd.manager.engine import Engine
@@ -70,7 +71,8 @@ class App:
         self.store.note("warden", procinfo.identity(os.getppid()))
         self.doors = Doors(self.link)
         self.log_link = LogLink(loop, self.log_event)
-        self.output = Output(self.log_link, self.link, config.log_dir, config, lambda n: self.engine.unit(n))
+        console = ConsoleLink(loop, self.link, config)
+        self.output = Output(self.log_link, self.link, console, config.log_dir, config, lambda n: self.engine.unit(n))
         self.notify: NotifySocket | None = None
         self.bus = BusServer(config.runtime_dir, loop, self.handle)
         owner = int(environ.get(takeover.OWNER, os.getppid()))
@@ -246,6 +248,7 @@ class App:
         except TimeoutError:
             log.error("the logger does not answer; its last lines may be missing")
         self.sampler.close()
+        await self.output.console.end(5)
         self.bus.close()
         self.doors.close()
         if self.notify is not None:

@@ -42,6 +42,11 @@ log_sync = sync(default="rotate")
 # More lines than this in the interval are counted and dropped; 0: no limit. Units have LogRateLimitIntervalSec= and LogRateLimitBurst=.
 log_rate_limit_interval = seconds(default="0")
 log_rate_limit_burst = integer(min=0, max=1000000000, default=0)
+# Show all captured output on unitd's own standard output as well (unitd --log-format does it too), and how: plain, prefix, json.
+log_console = boolean(default=False)
+log_format = option("plain", "prefix", "json", default="prefix")
+# Where StandardOutput=journal goes if a journal listens there; empty: it is captured in any case.
+journal_socket = string(default="/run/systemd/journal/stdout")
 # Who may read logs besides unitd's own user: a group. Empty: adm where it exists and unitd is root. A service's own group may read its log.
 log_group = string(default="")
 default_timeout_start = timeout(default="90s")
@@ -74,6 +79,9 @@ class Config:
     log_rate_limit_interval: float = 0.0
     log_rate_limit_burst: int = 0
     log_group: str = ""
+    log_console: bool = False
+    log_format: str = "prefix"
+    journal_socket: str = "/run/systemd/journal/stdout"
     default_timeout_start: float | None = 90.0
     default_timeout_stop: float | None = 90.0
     default_restart_sec: float = 0.1

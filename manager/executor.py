@@ -198,8 +198,9 @@ class Executor:
 
     def _context(self, unit: Unit, record: Record, effect: Spawn) -> tuple[spawnspec.SpawnContext, list[int]]:
         fds: list[int] = []
-        out, err = self.output.descriptors(unit, record.invocation)
-        fds += [fd for fd in (out, err) if fd is not None]
+        ends = self.output.descriptors(unit, record.invocation)
+        fds += [fd for fd in (ends.out, ends.err) if fd is not None]
+        self._close_after += ends.temporary
         env_files: list[tuple[str, str]] = []
         for pattern, optional in unit.exec.environment_files:
             paths = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
@@ -244,8 +245,9 @@ class Executor:
                 host=self.host,
                 cgroup=record.cgroup,
                 join=joins,
-                log_fd=0 if out is not None else None,
-                log_err_fd=1 if err is not None else None,
+                log_fd=0 if ends.out is not None else None,
+                log_err_fd=None if ends.err is None else 0 if ends.out is None else 1,
+                journal_stream=ends.journal_stream,
             ),
             fds,
         )

@@ -28,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--daemon", action="store_true", help="go to the background")
     p.add_argument("--pidfile", metavar="FILE", help="with --daemon: where to write the process ID")
     p.add_argument("--log-level", metavar="LEVEL", choices=["debug", "info", "warning", "error"], help="of unitd's own messages")
+    p.add_argument("--log-format", choices=["plain", "prefix", "json"], help="show all services' output on standard output as well, in this form")
     p.add_argument("--version", action="version", version=f"unitd {unitd.__version__}")
     return p
 
@@ -45,6 +46,8 @@ def settings(arguments: argparse.Namespace, environ: dict[str, str], uid: int) -
         changes["log_dir"] = os.path.abspath(arguments.log_dir)
     if arguments.start:
         changes["start"] = arguments.start
+    if arguments.log_format:
+        changes.update(log_format=arguments.log_format, log_console=True)
     if arguments.log_level:
         changes["log_level"] = arguments.log_level
     config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]

@@ -11,19 +11,30 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
 from unitd.bus import logstore
-from unitd.manager import logpipe, users
+from unitd.manager import journal, logpipe, users
 from unitd.manager.rolling import Limits
 from unitd.units.model import Unit
 
 if TYPE_CHECKING:
     from unitd.manager.config import Config
+    from unitd.manager.consolelink import ConsoleLink
     from unitd.manager.link import WardenLink
     from unitd.manager.loglink import LogLink
 
+log = logging.getLogger("unitd")
 #: What StandardOutput= may say and still mean: unitd captures it.
 CAPTURED = ("journal", "inherit", "syslog", "kmsg", "journal+console", "kmsg+console", "syslog+console")
 #: Names in the warden's store: the pipe of a unit, and the one of its stderr where it has its own.
 STORES = ("log", "err")
+
+
+class Ends(NamedTuple):
+    """Descriptors for a service. None: not ours to give, or for `err` the same as `out`. `temporary` ones are to be closed after the spawn."""
+
+    out: int | None
+    err: int | None
+    temporary: list[int]
+    journal_stream: str = ""
 
 
 class Pipe(NamedTuple):
@@ -62,9 +73,11 @@ def readers_gid(config: Config) -> int:
 class Output:
     """Pipes by unit name; the logger reads them, services write them."""
 
-    def __init__(self, log: LogLink, link: WardenLink, log_dir: str, config: Config, find: Callable[[str], Unit | None]) -> None:
+    def __init__(
+        self, log: LogLink, link: WardenLink, console: ConsoleLink, log_dir: str, config: Config, find: Callable[[str], Unit | None]
+    ) -> None:
         """`find` gives a loaded unit by its name."""
-        self.log, self.link, self.log_dir, self.config, self.find = log, link, log_dir, config, find
+        self.log, self.link, self.console, self.log_dir, self.config, self.find = log, link, console, log_dir, config, find
         self.pipes: dict[str, dict[str, Pipe]] = {}  # unit -> store -> pipe
         self.groups: dict[str, int] = {}
         self.invocations: dict[str, str] = {}
@@ -79,13 +92,44 @@ class Output:
         """Where the unit's output is kept."""
         return os.path.join(self.log_dir, unit)
 
-    def descriptors(self, unit: Unit, invocation: str = "") -> tuple[int | None, int | None]:
-        """Write ends for the unit's stdout and stderr. (None, None) when neither is captured, (fd, None) when they share one."""
-        if unit.exec.standard_output not in CAPTURED and unit.exec.standard_error not in CAPTURED:
-            return None, None
+    def descriptors(self, unit: Unit, invocation: str = "") -> Ends:
+        """Where the unit's stdout and stderr go, as far as that is unitd's pipe or the real journal."""
+        first = self._kind(unit, "StandardOutput", unit.exec.standard_output)
+        second = first if unit.exec.standard_error == "inherit" else self._kind(unit, "StandardError", unit.exec.standard_error)
+        stream = self._journal(unit) if "journal" in (first, second) else -1
+        if stream < 0:
+            first, second = first and "pipe", second and "pipe"
+        pipes = self._pipes(unit, invocation) if "pipe" in (first, second) else {}
+        out, err = (stream if kind == "journal" else pipes[store].writer if kind else None for kind, store in ((first, "log"), (second, "err")))
+        return Ends(out, None if err == out else err, [stream] if stream >= 0 else [], journal.stream_name(stream) if stream >= 0 else "")
+
+    @staticmethod
+    def _kind(unit: Unit, directive: str, setting: str) -> str:
+        """"journal" for who asks for it by name, "pipe" for what is captured, "" for the rest."""
+        if setting not in CAPTURED:
+            return ""
+        return "journal" if setting.startswith("journal") and unit.settings.get(("Service", directive)) else "pipe"
+
+    def _journal(self, unit: Unit) -> int:
+        """-1 where there is none: then unitd captures."""
+        path = self.config.journal_socket
+        if not path or not os.path.exists(path):
+            return -1
+        command = next((c for c in unit.service.exec_start), None)
+        identifier = unit.exec.syslog_identifier or (os.path.basename(command.path) if command else unit.name)
+        try:
+            return journal.open_stream(unit.name, identifier, path)
+        except OSError as error:
+            log.warning("%s: its output is captured, because the journal at %s cannot be reached: %s", unit.name, path, error.strerror)
+            return -1
+
+    def _pipes(self, unit: Unit, invocation: str) -> dict[str, Pipe]:
+        """Both pipes by name, the same one twice where the streams share it; made if need be."""
         name, have = unit.name, self.pipes.setdefault(unit.name, {})
         wanted = STORES if unit.log.streams == "separate" else STORES[:1]
         new = [store for store in wanted if store not in have]
+        if self.console.wanted(unit):
+            self.console.show(unit, self.directory(name))
         for store in new:
             have[store] = Pipe(*logpipe.make_pipe())
             self.link.store(f"{store}:{name}", list(have[store]))
@@ -96,7 +140,7 @@ class Output:
         if invocation and self.invocations.get(name) != invocation:
             self.invocations[name] = invocation
             self.log.begin(name, invocation, time.time_ns() // 1000)
-        return have["log"].writer, have["err"].writer if "err" in wanted else None
+        return {"log": have["log"], "err": have["err" if "err" in wanted else "log"]}
 
     def restore(self, store: str, name: str, fds: list[int]) -> None:
         """Take back a pipe that an earlier manager had made."""
@@ -108,6 +152,13 @@ class Output:
         self.pipes.setdefault(name, {})[store] = Pipe(*sorted(fds, key=_is_writable))
         if "log" in self.pipes[name]:
             self._open(name, self.find(name))
+
+    def show_restored(self) -> None:
+        """Have the console go on; a process that lived through it knows already."""
+        for name in self.pipes:
+            unit = self.find(name)
+            if unit is not None and self.console.wanted(unit):
+                self.console.show(unit, self.directory(name))
 
     def refresh(self, name: str) -> None:
         """Tell the logger settings that may have changed."""

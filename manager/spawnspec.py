@@ -59,6 +59,7 @@ class SpawnContext:
     log_fd: int | None = None  # captured output; None: what would be captured goes to /dev/null
     log_err_fd: int | None = None  # where stderr is captured apart; default: log_fd
     credentials: str = ""  # directory of them
+    journal_stream: str = ""  # dev:ino of a stream to the real journal
     stdin_fd: int | None = None  # StandardInput=data
     socket_fd: int | None = None  # StandardInput=socket
     listen: Sequence[tuple[str, int]] = ()  # (name for LISTEN_FDNAMES, index)
@@ -138,6 +139,8 @@ def environment(unit: Unit, ctx: SpawnContext, directories: Sequence[Sequence[ob
         env["LISTEN_FDNAMES"] = ":".join(name for name, _ in ctx.listen)
     if ctx.credentials:
         env["CREDENTIALS_DIRECTORY"] = ctx.credentials
+    if ctx.journal_stream:
+        env["JOURNAL_STREAM"] = ctx.journal_stream
     if unit.service.pid_file:
         env["PIDFILE"] = unit.service.pid_file
     if ctx.main_pid > 0:
