@@ -145,6 +145,25 @@ def _cpu_set(b: Builder, d: Directive, value: str, _: str) -> None:
         b.put(d.field, b.fields.get(d.field, frozenset()) | values.parse_cpu_set(value))
 
 
+def _user(b: Builder, d: Directive, value: str, _: str) -> None:
+    """A name or number; what can be neither keeps the unit from loading, or it would run as somebody else (User= in systemd.exec(5))."""
+    b.put(d.field, _checked_user(b, value) if value else "")
+
+
+def _users(b: Builder, d: Directive, value: str, _: str) -> None:
+    if value == "":
+        b.put(d.field, ())
+    else:
+        b.append(d.field, *(_checked_user(b, word) for word, _special in execline.split_words(value)))
+
+
+def _checked_user(b: Builder, value: str) -> str:
+    name = b.expanded(value)
+    if not name or len(name) > 255 or name in (".", "..") or name[0] == "-" or any(c in ":/" or c.isspace() or not c.isprintable() for c in name):
+        raise Fatal(f"cannot take {name!r}, because it is neither a user's or group's name nor a number", "write a name such as www-data")
+    return name
+
+
 def _secure_bits(b: Builder, d: Directive, value: str, _: str) -> None:
     bits = b.fields.get(d.field, 0) if value else 0
     for word in value.split():
@@ -185,6 +204,8 @@ READERS: dict[str, Reader] = {
     "inputdata": _input_data,
     "directories": _directories,
     "dirmode": _dir_mode,
+    "user": _user,
+    "users": _users,
     "securebits": _secure_bits,
     "credential": _credential,
     "limit": _limit,

@@ -8,9 +8,9 @@ _LIMITS = ("CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NOFILE", "AS", "NPRO
 _HONOURED = """
 WorkingDirectory|workdir|||Where the process starts.
 RootDirectory|path|exec.root_directory||chroot before exec.
-User|str|exec.user||User of the process.
-Group|str|exec.group||Group of the process.
-SupplementaryGroups|words|exec.supplementary_groups||More groups.
+User|user|exec.user||User of the process.
+Group|user|exec.group||Group of the process.
+SupplementaryGroups|users|exec.supplementary_groups||More groups.
 Environment|environment|exec.environment||Variables.
 EnvironmentFile|envfile|exec.environment_files||Files of variables; - in front: may be missing.
 PassEnvironment|words|exec.pass_environment||Variables of the manager that are passed on.
