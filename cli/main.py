@@ -21,6 +21,7 @@ VALUED = {
     "--state",
     "-n", "--lines", "--what", "-o", "--output", "-S", "--since", "-U", "--until", "-g", "--grep", "--invocation", "-D", "--directory", "--vacuum-size",
     "--vacuum-time",
+    "--iterations", "--base-time",
 }  # fmt: skip
 
 

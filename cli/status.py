@@ -33,8 +33,10 @@ def render(row: Mapping[str, Any], now: float, paint: Painter) -> str:
         lines.append(_label("Duration", duration(left - enter)))
     if row.get("restart"):
         lines.append(_label("Restart", _restart(row["restart"])))
-    lines += _several("TriggeredBy", row["triggered_by"])
-    lines += _several("Triggers", row["triggers"])
+    if row.get("trigger") is not None:
+        lines.append(_label("Trigger", _trigger(row["trigger"], now)))
+    for label, key in (("TriggeredBy", "triggered_by"), ("Triggers", "triggers")):
+        lines += _several(label, [f"{paint.state(r['active'], dot_of(r['active']))} {r['unit']}" for r in row[key]])
     lines += _several("Docs", row["docs"])
     for process in row["processes"]:
         if process.get("role") != "ExecStart" or process.get("pid") != row.get("main_pid"):
@@ -61,6 +63,11 @@ def render(row: Mapping[str, Any], now: float, paint: Painter) -> str:
     if row["log"]:
         lines += ["", *(str(line) for line in row["log"])]
     return "\n".join(lines) + "\n"
+
+
+def _trigger(at: float, now: float) -> str:
+    """When a timer elapses next."""
+    return f"{stamp(at)}; {ago(now - at)}" if at else "n/a"
 
 
 def _label(label: str, text: str) -> str:

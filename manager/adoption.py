@@ -165,6 +165,7 @@ class Adoption:
             self.rebuild(unit, kids)
         for record in list(engine.records.values()):
             self.resume(record)
+        self.app.triggers.resume()
         for unit, kind in self.app.store.load_jobs() if self.continued else []:
             self.resume_job(unit, kind)
         if not self.ready.done():

@@ -38,6 +38,7 @@ from unitd.manager.sampler import Sampler
 from unitd.manager.senders import Senders
 from unitd.manager.states import Empty, Exit, Exited
 from unitd.manager.store import StateStore
+from unitd.manager.triggers import Triggers
 from unitd.manager.verbs.base import Context
 from unitd.manager.views import Views
 from unitd.units import special
@@ -84,6 +85,7 @@ class App:
         self.engine = Engine(self.loader, self.executor)
         self.executor.engine = self.engine
         self.executor.act = self.act
+        self.triggers = Triggers(loop, self.engine, self.executor, config.state_dir, os.getppid())
         self.views = Views(self.engine, self.loader, self.processes, self.output, self.paths, self.controllers)
         self.sampler = Sampler(loop, self.bus, self.engine, self.processes)
         self.bus.on_subscriptions = self.sampler.wanted
@@ -171,7 +173,7 @@ class App:
         if wanted == "default":
             names = ["default.target"]
         elif wanted == "all":
-            names = [u.name for u in list(self.engine.graph.units.values()) if u.type in ("service", "target") and "@." not in u.name]
+            names = [u.name for u in list(self.engine.graph.units.values()) if u.type in ("service", "target", "timer", "path") and "@." not in u.name]
             for unit in list(self.engine.graph.units.values()):
                 if unit.load_state != "loaded" and unit.type == "service":
                     log.error("cannot start %s: %s", unit.name, "; ".join(str(p) for p in unit.problems if p.severity == "error") or unit.load_state)
@@ -195,6 +197,7 @@ class App:
                 if "@." not in name and name not in self.engine.graph.units:
                     self.engine.unit(name)
             told = self.engine.reload_units()
+        self.triggers.reloaded()
         for line in told:
             log.warning("%s", line)
         self.output.refresh_all()

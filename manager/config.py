@@ -25,6 +25,8 @@ unit_path = paths(default="")
 runtime_dir = absolute(default="")
 # Where captured output goes. Empty: /var/log/unitd, or ~/.local/state/unitd/log.
 log_dir = absolute(default="")
+# What outlives the machine's restarts: stamps of timers. Empty: /var/lib/unitd, or ~/.local/state/unitd.
+state_dir = absolute(default="")
 # What to start at first: default, all, none, or unit names.
 start = words(default="default")
 log_level = option("debug", "info", "warning", "error", default="info")
@@ -68,6 +70,7 @@ class Config:
     unit_path: tuple[str, ...] = ()
     runtime_dir: str = ""
     log_dir: str = ""
+    state_dir: str = ""
     start: str = "default"
     log_level: str = "info"
     sandbox: str = "lenient"

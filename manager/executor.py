@@ -78,6 +78,8 @@ class Executor:
         self._memory_watch: dict[str, Callable[[], None]] = {}
         #: Effects of one unit type only: class of the effect -> who carries it out. Filled by the parts that do.
         self.performers: dict[type[Any], Callable[[Unit, Record, Any], None]] = {}
+        #: Parts of the manager that hear what subscribers are told.
+        self.observers: list[Callable[[str, dict[str, Any]], None]] = []
 
     # -- clock and talk
 
@@ -95,6 +97,8 @@ class Executor:
 
     def publish(self, topic: str, data: dict[str, Any]) -> None:
         self._publish(topic, data)
+        for observer in self.observers:
+            observer(topic, data)
 
     def log(self, level: str, message: str) -> None:
         log.log(getattr(logging, level.upper()), message)

@@ -23,6 +23,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--unit-path", metavar="DIR[:DIR...]", help="where unit files are, most important first")
     p.add_argument("--runtime-dir", metavar="DIR", help="where the bus and the state are")
     p.add_argument("--log-dir", metavar="DIR", help="where captured output goes")
+    p.add_argument("--state-dir", metavar="DIR", help="where stamps of timers are kept")
     p.add_argument("--config", metavar="FILE", help="unitd.conf to read")
     p.add_argument("--start", metavar="default|all|none|UNIT,...", help="what to start at first")
     p.add_argument("--daemon", action="store_true", help="go to the background")
@@ -44,6 +45,8 @@ def settings(arguments: argparse.Namespace, environ: dict[str, str], uid: int) -
         changes["runtime_dir"] = os.path.abspath(arguments.runtime_dir)
     if arguments.log_dir:
         changes["log_dir"] = os.path.abspath(arguments.log_dir)
+    if arguments.state_dir:
+        changes["state_dir"] = os.path.abspath(arguments.state_dir)
     if arguments.start:
         changes["start"] = arguments.start
     if arguments.log_format:
@@ -53,8 +56,10 @@ def settings(arguments: argparse.Namespace, environ: dict[str, str], uid: int) -
     config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]
     if not config.runtime_dir:
         config = dataclasses.replace(config, runtime_dir=runtime_dir(uid, environ))
+    home = environ.get("XDG_STATE_HOME") or os.path.join(environ.get("HOME", "/"), ".local/state")
+    if not config.state_dir:
+        config = dataclasses.replace(config, state_dir="/var/lib/unitd" if uid == 0 else os.path.join(home, "unitd"))
     if not config.log_dir:
-        home = environ.get("XDG_STATE_HOME") or os.path.join(environ.get("HOME", "/"), ".local/state")
         config = dataclasses.replace(config, log_dir="/var/log/unitd" if uid == 0 else os.path.join(home, "unitd/log"))
     return config
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from unitd.manager import machine, passive
+from unitd.manager import machine, passive, pathmachine, timermachine
 from unitd.manager.states import Effect, Event, Record
 from unitd.units.model import Unit
 
@@ -16,6 +16,8 @@ MACHINES: dict[str, Step] = {
     "service": machine.step,
     "target": passive.step,
     "slice": passive.step,
+    "timer": timermachine.step,
+    "path": pathmachine.step,
 }
 #: Always up, never stopped: the root of all slices (systemd.special(7)).
 PERPETUAL = ("-.slice",)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from unitd.bus.timetext import stamp
+from unitd.manager import triggerviews
 from unitd.manager.states import Record
 from unitd.units.errors import ValueProblem
 from unitd.units.model import Command, ExitStatusSet, Unit
@@ -24,7 +25,6 @@ from unitd.units.values import (
     parse_percent,
     parse_size,
     parse_tasks,
-    parse_timespan,
     signal_name,
 )
 
@@ -59,7 +59,9 @@ def properties(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str
     elif unit.type == "socket":
         found |= _socket(unit, record)
     elif unit.type == "timer":
-        found |= _timer(unit, record)
+        found |= triggerviews.timer(unit, record)
+    elif unit.type == "path":
+        found |= triggerviews.path(unit, record)
     found |= _unit(unit, record, extra)
     for key, value in extra.items():
         found[key] = value
@@ -263,20 +265,6 @@ def _socket(unit: Unit, record: Record) -> dict[str, str]:
         "NRefused": "0",
         "FileDescriptorName": _setting(unit, "FileDescriptorName", str) or unit.name,
         "ControlPID": str(record.control_pid),
-        "Result": record.result,
-    }
-
-
-def _timer(unit: Unit, record: Record) -> dict[str, str]:
-    accuracy = _setting(unit, "AccuracySec", parse_timespan)
-    return {
-        "Unit": _setting(unit, "Unit", str) or unit.name.removesuffix(".timer") + ".service",
-        "TimersCalendar": "\n".join(f"{{ OnCalendar={v} }}" for v in unit.settings.get(("Timer", "OnCalendar"), ()) if v),
-        "OnClockChange": _yes(bool(_setting(unit, "OnClockChange", parse_bool))),
-        "AccuracyUSec": "1min" if accuracy is None else format_seconds(accuracy),
-        "RandomizedDelayUSec": format_seconds(_setting(unit, "RandomizedDelaySec", parse_timespan) or 0.0),
-        "Persistent": _yes(bool(_setting(unit, "Persistent", parse_bool))),
-        "RemainAfterElapse": _yes(_setting(unit, "RemainAfterElapse", parse_bool) is not False),
         "Result": record.result,
     }
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from unitd.manager.triggerstates import PathState, TimerState, TriggerEffect, TriggerEvent
+
 ACTIVE_OF = {
     "dead": "inactive",
     "condition": "activating",
@@ -18,7 +20,8 @@ ACTIVE_OF = {
     "exited": "active",
     "active": "active",  # targets and the like
     "listening": "active",  # sockets
-    "waiting": "active",  # timers
+    "waiting": "active",  # timers, paths
+    "elapsed": "active",  # timers
     "reload": "reloading",
     "reload-signal": "reloading",
     "reload-notify": "reloading",
@@ -90,6 +93,8 @@ class Record:
     assert_result: bool = False
     last_failure: str = ""  # one sentence: why the unit failed, for start and status
     stamps: dict[str, float] = field(default_factory=dict)  # ActiveEnter ActiveExit InactiveEnter InactiveExit StateChange ExecMainStart ExecMainExit -> realtime
+    timer: TimerState | None = None  # of a timer unit
+    path: PathState | None = None  # of a path unit
     n_accepted: int = 0
     cgroup: str = ""
     log_lost: int = 0  # bytes of output that could not be kept
@@ -196,7 +201,7 @@ class OutOfMemory:
     """The kernel killed a process of the unit's control group, because memory ran out."""
 
 
-Event = Start | Stop | Reload | Spawned | ExecDone | Exited | Empty | Deadline | Notified | PidFile | ResetFailed | Restarting | OutOfMemory
+Event = Start | Stop | Reload | Spawned | ExecDone | Exited | Empty | Deadline | Notified | PidFile | ResetFailed | Restarting | OutOfMemory | TriggerEvent
 
 # ---- effects ----------------------------------------------------------------------------------------------
 
@@ -284,4 +289,4 @@ class Log:
     message: str
 
 
-Effect = Spawn | Signal | ArmTimer | DisarmTimer | WatchEmpty | ReadPidFile | Finished | Changed | QueueRestart | Cleanup | Log
+Effect = Spawn | Signal | ArmTimer | DisarmTimer | WatchEmpty | ReadPidFile | Finished | Changed | QueueRestart | Cleanup | Log | TriggerEffect

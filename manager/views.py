@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from unitd.bus import logread
-from unitd.manager import procinfo, resources
+from unitd.manager import procinfo, resources, triggerviews
 from unitd.manager.engine import Engine, first_error
 from unitd.manager.properties import properties
 from unitd.manager.states import Record
@@ -66,6 +66,7 @@ class Views:
         }  # fmt: skip
         for prop, kind in inverse.items():
             found[prop] = " ".join(sorted(graph.rdeps(name, kind)))
+        found["TriggeredBy"] = " ".join(sorted({*graph.rdeps(name, "Triggers"), *unit.deps("TriggeredBy")}))
         error = next((p for p in unit.problems if p.severity == "error"), None)
         if error is not None:
             found["LoadError"] = str(error)
@@ -131,8 +132,9 @@ class Views:
             "warnings": [str(p) for p in unit.problems if p.severity == "warning"] + self.unlimited(unit) + _lost(record),
             "log_lost": record.log_lost,
             "docs": list(unit.unit.documentation),
-            "triggered_by": [],
-            "triggers": [],
+            "triggered_by": [self.dotted(n) for n in sorted({*self.engine.graph.rdeps(unit.name, "Triggers"), *unit.deps("TriggeredBy")})],
+            "triggers": [self.dotted(n) for n in unit.deps("Triggers")],
+            "trigger": triggerviews.next_of(unit, record, now, self.engine.platform.now()),
             "log": self.log_tail(unit.name, lines),
             "need_daemon_reload": bool(unit.fragment_path) and self.loader.changed(unit),
         }
@@ -155,6 +157,10 @@ class Views:
                 "status": record.exec_main_status,
             }
         ]
+
+    def dotted(self, name: str) -> dict[str, str]:
+        """A unit that others show beside themselves."""
+        return {"unit": name, "active": self.engine.record(name).active}
 
     def log_tail(self, name: str, lines: int) -> list[str]:
         """The last lines of output, as text."""

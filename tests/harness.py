@@ -54,7 +54,8 @@ class Manager:
 
     def command(self, start: str = "none") -> list[str]:
         """The command line of this unitd."""
-        options = ["--unit-path", str(self.units), "--runtime-dir", str(self.run), "--log-dir", str(self.log), "--start", start, *self.extra]
+        directories = ["--runtime-dir", str(self.run), "--log-dir", str(self.log), "--state-dir", f"{self.base}/state"]
+        options = ["--unit-path", str(self.units), *directories, "--start", start, *self.extra]
         return [sys.executable, "-m", "unitd.manager.launch", *options]
 
     def boot(self, start: str = "none") -> Manager:

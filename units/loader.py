@@ -14,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from unitd.units import implicit, names, special
 from unitd.units.errors import Problem
 from unitd.units.lexer import Assignment, lex
+from unitd.units.localzone import local_zone
 from unitd.units.model import Unit
 from unitd.units.parse import Defaults, build
 from unitd.units.searchpath import FRESH, Asked, SearchPath
@@ -59,6 +60,7 @@ def host_facts() -> HostFacts:
         uid=uid, gid=gid, user=user, group=group, home=home, shell=shell or "/bin/sh", hostname=platform.node(), machine_id=_read("/etc/machine-id"),
         boot_id=_read("/proc/sys/kernel/random/boot_id").replace("-", ""), arch=ARCHITECTURES.get(platform.machine(), platform.machine()),
         kernel=platform.release(), os_release=tuple((k, v.strip("\"'")) for k, v in pairs),
+        zone=local_zone(),
     )  # fmt: skip
     if uid == 0:
         return base

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from unitd.units.errors import Problem
+from unitd.units.path import PathSection
+from unitd.units.timer import TimerSection
 
 INFINITY = math.inf
 
@@ -232,6 +234,8 @@ class Unit:
     kill: KillContext = KillContext()
     log: LogContext = LogContext()
     install: InstallSection = InstallSection()
+    timer: TimerSection = TimerSection()
+    path: PathSection = PathSection()
     settings: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
 
     @property

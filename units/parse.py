@@ -11,9 +11,11 @@ from unitd.units.directives import DIRECTIVES, SECTIONS, Directive
 from unitd.units.errors import Problem, ValueProblem
 from unitd.units.lexer import Assignment
 from unitd.units.model import ExecContext, InstallSection, KillContext, LogContext, ServiceSection, Unit, UnitSection
+from unitd.units.path import PathSection, finish_path
 from unitd.units.readers import READERS
 from unitd.units.service import finish_service
 from unitd.units.specifiers import HostFacts
+from unitd.units.timer import TimerSection, finish_timer
 
 __all__ = ["Defaults", "build"]
 
@@ -27,9 +29,11 @@ _PARTS: Mapping[str, Callable[..., Any]] = {
     "kill": KillContext,
     "log": LogContext,
     "install": InstallSection,
+    "timer": TimerSection,
+    "path": PathSection,
 }
 #: Unit type -> what completes and checks it once all is read: finish(builder, parts), parts being part -> field -> value.
-_FINISH: Mapping[str, Callable[[Builder, dict[str, dict[str, Any]]], None]] = {"service": finish_service}
+_FINISH: Mapping[str, Callable[[Builder, dict[str, dict[str, Any]]], None]] = {"service": finish_service, "timer": finish_timer, "path": finish_path}
 
 
 def feed(b: Builder, a: Assignment) -> None:

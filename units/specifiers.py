@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from unitd.units import names
 from unitd.units.errors import ValueProblem
+from unitd.units.zone import UTC_ZONE, Zone
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class HostFacts:
     config_dir: str = "/etc"
     tmp: str = "/tmp"  # noqa: S108 - what %T says
     var_tmp: str = "/var/tmp"  # noqa: S108
+    zone: Zone = UTC_ZONE
 
 
 def resolver(name: str, fragment: str, host: HostFacts) -> Callable[[str], str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unitd.units.builder import Reader
-from unitd.units.readers import context, lists, logs, resource, scalars
+from unitd.units.readers import context, lists, logs, resource, scalars, triggers
 
 #: Kind of a directive -> its reader.
-READERS: dict[str, Reader] = {**scalars.READERS, **lists.READERS, **context.READERS, **resource.READERS, **logs.READERS}
+READERS: dict[str, Reader] = {**scalars.READERS, **lists.READERS, **context.READERS, **resource.READERS, **logs.READERS, **triggers.READERS}
