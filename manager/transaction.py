@@ -236,7 +236,7 @@ class Transaction:
         """Find an ordering cycle. Drop a job of it that the anchor can do without and raise `Again`; raise `Refused` if there is none."""
         done: set[str] = set()
         for root in list(self.by_unit):
-            if root in done:
+            if root in done or self._queued_already(root):  # a new cycle has a new job in it
                 continue
             path: dict[str, None] = {}
             stack: list[tuple[str, Iterator[str]]] = [(root, self._successors(root))]
@@ -262,6 +262,11 @@ class Transaction:
             return entries[0].type, entries[0].ignore_order
         job = self.world.job(name)
         return (job.type, job.ignore_order) if job is not None else None
+
+    def _queued_already(self, name: str) -> bool:
+        """Is the unit's job of this transaction one that is installed as it is?"""
+        job = self.world.job(name)
+        return job is not None and self._job_of(name) == (job.type, job.ignore_order)
 
     def _successors(self, name: str) -> Iterator[str]:
         """Units whose job has to wait for the one of `name`."""
