@@ -19,6 +19,6 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 
 
 def run(context: Context, verb: str, args: argparse.Namespace) -> int:
-    """Ask for the jobs; failures are explained on stderr."""
+    """Ask for the jobs; failures are explained on stderr, what was refused on stdout."""
     reply = context.call(verb, unit_names(args.units), no_block=args.no_block, job_mode=args.job_mode, wait=getattr(args, "wait", False))
-    return context.dump(reply) if context.json else reply.exit_code
+    return context.say(reply)

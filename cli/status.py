@@ -38,6 +38,7 @@ def render(row: Mapping[str, Any], now: float, paint: Painter) -> str:
     for label, key in (("TriggeredBy", "triggered_by"), ("Triggers", "triggers")):
         lines += _several(label, [f"{paint.state(r['active'], dot_of(r['active']))} {r['unit']}" for r in row[key]])
     lines += _several("Docs", row["docs"])
+    lines += _several("Listen", row.get("listen") or [])
     for process in row["processes"]:
         if process.get("role") != "ExecStart" or process.get("pid") != row.get("main_pid"):
             text = (

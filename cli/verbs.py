@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "list-dependencies": ("lists", "[UNIT...]", "Show what units require and want"),
     "list-timers": ("triggers", "[PATTERN...]", "List timers, with the time they elapse next"),
     "list-paths": ("triggers", "[PATTERN...]", "List the paths that are watched"),
+    "list-sockets": ("sockets", "[PATTERN...]", "List sockets, and the services that they start"),
     "list-jobs": ("lists", "", "List jobs that wait or run"),
     "status": ("states", "[UNIT...]", "Show how units are doing, with their last output"),
     "is-active": ("states", "UNIT...", "Exit with 0 if any of the units is active"),

@@ -152,6 +152,12 @@ class Adoption:
             self.app.output.console.restore(fds)
         elif name in (BUS, EVENTS, NOTIFY):
             self.app.doors.restore(name, fds)
+        elif kind == "socket":
+            self.app.sockets.listeners.restore(unit, fds)
+        elif kind == "connection":
+            self.app.sockets.restore_connection(unit, fds)
+        elif kind == "fdstore":
+            self.app.fd_store.restore(unit, fds)
         else:  # the lock, say: the link holds a copy
             for fd in fds:
                 os.close(fd)
@@ -163,6 +169,7 @@ class Adoption:
         engine = self.app.engine
         for unit, kids in self.orphans.items():
             self.rebuild(unit, kids)
+        self.app.sockets.resume()
         for record in list(engine.records.values()):
             self.resume(record)
         self.app.triggers.resume()

@@ -25,17 +25,21 @@ from unitd.manager.controllers import Controllers
 from unitd.manager.doors import Doors
 from unitd.manager.engine import Engine
 from unitd.manager.executor import Executor
+from unitd.manager.fdstore import FdStore
 from unitd.manager.heartbeat import BeatingSelector
 from unitd.manager.jobs import Refused
 from unitd.manager.link import WardenLink
+from unitd.manager.listeners import Listeners
 from unitd.manager.live import Live
 from unitd.manager.loglink import LogLink
 from unitd.manager.machines import PERPETUAL
 from unitd.manager.notify import NotifySocket
 from unitd.manager.output import Output
+from unitd.manager.passing import Passing
 from unitd.manager.processes import Processes
 from unitd.manager.sampler import Sampler
 from unitd.manager.senders import Senders
+from unitd.manager.sockets import Sockets
 from unitd.manager.states import Empty, Exit, Exited
 from unitd.manager.store import StateStore
 from unitd.manager.triggers import Triggers
@@ -86,7 +90,12 @@ class App:
         self.executor.engine = self.engine
         self.executor.act = self.act
         self.triggers = Triggers(loop, self.engine, self.executor, config.state_dir, os.getppid())
+        self.fd_store = FdStore(loop, self.link)
+        self.sockets = Sockets(self.engine, self.executor, Listeners(loop, self.link))
+        self.executor.passing = Passing(self.sockets, self.fd_store)
+        self.executor.cleaners.append(self.fd_store.release)
         self.views = Views(self.engine, self.loader, self.processes, self.output, self.paths, self.controllers)
+        self.views.sources += [self.sockets.properties, lambda unit: {"NFileDescriptorStore": str(self.fd_store.count(unit.name))} if unit.type == "service" else {}]
         self.sampler = Sampler(loop, self.bus, self.engine, self.processes)
         self.bus.on_subscriptions = self.sampler.wanted
         self.live = Live(self.bus, self.engine, self.views, self.sampler)
@@ -149,7 +158,7 @@ class App:
     def open_doors(self) -> None:
         """Everything is known now: hear services and clients. Raises OSError."""
         path = os.path.join(self.config.runtime_dir, "notify")
-        self.notify = NotifySocket(path, self.loop, Senders(self.engine, self.processes).received, self.doors.notify(NOTIFY, path))
+        self.notify = NotifySocket(path, self.loop, Senders(self.engine, self.processes, self.fd_store).received, self.doors.notify(NOTIFY, path))
         if NOTIFY not in self.link.held:
             self.link.store(NOTIFY, [self.notify.fileno()])
         self.bus.start(self.doors.listener(BUS, self.bus.bus_path), self.doors.listener(EVENTS, self.bus.events_path))
@@ -173,7 +182,7 @@ class App:
         if wanted == "default":
             names = ["default.target"]
         elif wanted == "all":
-            names = [u.name for u in list(self.engine.graph.units.values()) if u.type in ("service", "target", "timer", "path") and "@." not in u.name]
+            names = [u.name for u in list(self.engine.graph.units.values()) if u.type in ("service", "socket", "target", "timer", "path") and "@." not in u.name]
             for unit in list(self.engine.graph.units.values()):
                 if unit.load_state != "loaded" and unit.type == "service":
                     log.error("cannot start %s: %s", unit.name, "; ".join(str(p) for p in unit.problems if p.severity == "error") or unit.load_state)

@@ -13,13 +13,14 @@ from unitd.manager.verbs import (
     live,
     logs,
     questions,
+    sockets,
     triggers,
 )
 from unitd.manager.verbs.base import VERBS, Context, failure
 from unitd.units.errors import ValueProblem
 
 #: Every module that has verbs; importing them filled `VERBS`.
-MODULES = (clean, control, files, jobs, live, logs, questions, triggers)
+MODULES = (clean, control, files, jobs, live, logs, questions, sockets, triggers)
 
 
 async def handle(context: Context, request: Request, peer: Peer) -> Reply:

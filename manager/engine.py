@@ -151,6 +151,8 @@ class Engine(Reactions):
         if new == "failed" and old != "failed":
             self.platform.log("warning", f"{unit.name}: failed ({record.result}): {record.last_failure}")
         self.react(unit, record, old, new)
+        for watcher in self.watchers:
+            watcher(unit.name)
 
     def reset_failed(self, name: str) -> None:
         """reset-failed on one unit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import glob
 import logging
 import os
@@ -15,6 +16,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from unitd.manager import conditions, credentials, inotify, pidfile, procinfo, resources, spawnspec, users
+from unitd.manager.machines import commands
+from unitd.manager.passing import Passed, Passing
 from unitd.manager.states import (
     ArmTimer,
     Cleanup,
@@ -31,7 +34,7 @@ from unitd.manager.states import (
     Spawn,
     Spawned,
 )
-from unitd.manager.transitions import DOWN, commands
+from unitd.manager.transitions import DOWN
 from unitd.units import envfile
 from unitd.units.model import Unit
 
@@ -80,6 +83,8 @@ class Executor:
         self.performers: dict[type[Any], Callable[[Unit, Record, Any], None]] = {}
         #: Parts of the manager that hear what subscribers are told.
         self.observers: list[Callable[[str, dict[str, Any]], None]] = []
+        self.passing: Passing | None = None  # who knows what descriptors a command gets
+        self.cleaners: list[Callable[[Unit, Record, bool], None]] = []  # told of a unit that is down, and whether it comes back at once
 
     # -- clock and talk
 
@@ -202,9 +207,17 @@ class Executor:
 
     def _context(self, unit: Unit, record: Record, effect: Spawn) -> tuple[spawnspec.SpawnContext, list[int]]:
         fds: list[int] = []
-        ends = self.output.descriptors(unit, record.invocation)
+        # The instances of an Accept=yes socket are many and short: they share one log, their template's.
+        logged = dataclasses.replace(unit, name=f"{unit.name.partition('@')[0]}@.service") if record.socket else unit
+        ends = self.output.descriptors(logged, record.invocation)
         fds += [fd for fd in (ends.out, ends.err) if fd is not None]
         self._close_after += ends.temporary
+        passed = self.passing.prepare(unit, effect) if self.passing else Passed()
+        listen = [(name, len(fds) + i) for i, (name, _) in enumerate(passed.listen)]
+        # Copies: the socket may be closed before the request is out.
+        copies = [os.dup(fd) for fd in (*(fd for _, fd in passed.listen), *(() if passed.standard is None else (passed.standard,)))]
+        fds += copies
+        self._close_after += [*copies, *passed.close]
         env_files: list[tuple[str, str]] = []
         for pattern, optional in unit.exec.environment_files:
             paths = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
@@ -229,13 +242,14 @@ class Executor:
             self._close_after.append(fds[-1])
         user = users.resolve_user(unit.exec)
         monitor = self.engine.monitors.get(unit.name, {})
+        access, main = record.notify_access or s.notify_access, effect.role == "ExecStart" and s.type != "forking"
         joins = self._place(unit)
         return (
             spawnspec.SpawnContext(
                 token=effect.token,
                 base_env=dict(os.environ),
                 invocation=record.invocation,
-                notify_socket=self.notify_path if (record.notify_access or s.notify_access) != "none" else "",
+                notify_socket=self.notify_path if access in ("exec", "all") or (access == "main" and main) else "",
                 watchdog_usec=watchdog if effect.role == "ExecStart" else 0,
                 main_pid=record.main_pid if effect.role in ("ExecStartPost", "ExecReload", "ExecStop") else 0,
                 service_result=record.result if stopping else "",
@@ -252,6 +266,10 @@ class Executor:
                 log_fd=0 if ends.out is not None else None,
                 log_err_fd=None if ends.err is None else 0 if ends.out is None else 1,
                 journal_stream=ends.journal_stream,
+                listen=listen,
+                nonblock=s.non_blocking if listen else None,
+                socket_fd=None if passed.standard is None else len(fds) - 1,
+                remote=record.remote,
             ),
             fds,
         )
@@ -362,6 +380,8 @@ class Executor:
         if unit.exec.set_credentials or unit.exec.load_credentials:
             self._made_credentials.pop(unit.name, None)
             credentials.remove(os.path.join(self.host.runtime_dir, "credentials", unit.name))
+        for cleaner in self.cleaners:
+            cleaner(unit, record, restarting)
         self._unwatch_memory(unit.name)
         self.controllers.remove(unit, record.cgroup)
         self.processes.unit_down(unit.name)

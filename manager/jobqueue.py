@@ -253,6 +253,8 @@ class JobQueue(UnitTable):
             if result in ("timeout", "dependency"):
                 self.job_failed(job, result)
             self.look_at(job.unit)
+            for watcher in self.watchers:
+                watcher(job.unit)
 
     def _fails_with(self, job: Job, result: str) -> list[Job]:
         """Jobs that fail because this one ended so."""

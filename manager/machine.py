@@ -89,7 +89,7 @@ def reset_failed(st: Step, event: ResetFailed) -> None:
     st.r.result = "success"
     st.r.last_failure = ""
     st.r.n_restarts = st.r.restart_attempt = 0
-    st.r.start_history = []
+    st.r.start_history, st.r.start_limit_hit = [], False
     st.enter("dead")
 
 

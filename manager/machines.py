@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from unitd.manager import machine, passive, pathmachine, timermachine
+from unitd.manager import machine, passive, pathmachine, socketmachine, timermachine
 from unitd.manager.states import Effect, Event, Record
-from unitd.units.model import Unit
+from unitd.manager.transitions import commands as service_commands
+from unitd.units.model import Command, Unit
 
 #: (record, unit, event, now, jitter) -> (record after it, effects)
 Step = Callable[[Record, Unit, Event, float, float], tuple[Record, list[Effect]]]
@@ -14,6 +15,7 @@ Step = Callable[[Record, Unit, Event, float, float], tuple[Record, list[Effect]]
 #: Unit type -> its machine.
 MACHINES: dict[str, Step] = {
     "service": machine.step,
+    "socket": socketmachine.step,
     "target": passive.step,
     "slice": passive.step,
     "timer": timermachine.step,
@@ -31,3 +33,8 @@ def can_reload(unit: Unit) -> bool:
 def start_has_to_wait(record: Record) -> bool:
     """A start of a unit that is on its way down waits for the end of that; one in auto-restart waits for the restart (cases restart-*)."""
     return record.active == "deactivating" or record.sub == "auto-restart"
+
+
+def commands(unit: Unit, role: str) -> tuple[Command, ...]:
+    """The commands of an Exec*= role of any unit that has some."""
+    return socketmachine.commands(unit, role) if unit.type == "socket" else service_commands(unit, role)

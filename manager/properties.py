@@ -16,6 +16,7 @@ from unitd.manager.states import Record
 from unitd.units.errors import ValueProblem
 from unitd.units.model import Command, ExitStatusSet, Unit
 from unitd.units.numbers import CAPABILITIES
+from unitd.units.socket import WORDS, descriptor_name
 from unitd.units.values import (
     format_seconds,
     format_timespan,
@@ -34,6 +35,7 @@ _QUOTED = set(" \t\n\r\"\\`$*?['()<>|&;!")
 _ESCAPED = set('"\\`$')
 _ROLES = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost")
 _FIELDS = ("exec_condition", "exec_start_pre", "exec_start", "exec_start_post", "exec_reload", "exec_stop", "exec_stop_post")
+_SOCKET_ROLES = ("ExecStartPre", "ExecStartPost", "ExecStopPre", "ExecStopPost")
 _DEPENDENCIES = (
     "Requires", "Requisite", "Wants", "BindsTo", "PartOf", "Upholds", "RequiredBy", "RequisiteOf", "WantedBy", "BoundBy",
     "UpheldBy", "ConsistsOf", "Conflicts", "ConflictedBy", "Before", "After",
@@ -251,22 +253,57 @@ def _limit(text: str) -> int | None:
 
 
 def _socket(unit: Unit, record: Record) -> dict[str, str]:
-    kinds = {"ListenStream": "Stream", "ListenDatagram": "Datagram", "ListenSequentialPacket": "SequentialPacket", "ListenFIFO": "FIFO"}
-    listen = [f"{value} ({word})" for key, word in kinds.items() for value in unit.settings.get(("Socket", key), ()) if value]
+    s = unit.socket
     return {
-        "Listen": "\n".join(listen),
-        "SocketMode": _setting(unit, "SocketMode", str) or "0666",
-        "DirectoryMode": _setting(unit, "DirectoryMode", str) or "0755",
-        "Accept": _yes(bool(_setting(unit, "Accept", parse_bool))),
-        "RemoveOnStop": _yes(bool(_setting(unit, "RemoveOnStop", parse_bool))),
-        "MaxConnections": _setting(unit, "MaxConnections", str) or "64",
+        "Listen": "\n".join(f"{lis.address} ({WORDS[lis.kind]})" for lis in s.listeners),
+        "BindIPv6Only": s.bind_ipv6_only,
+        "Backlog": str(s.backlog),
+        "TimeoutUSec": format_seconds(s.timeout),
+        "BindToDevice": s.bind_to_device,
+        "SocketUser": s.user,
+        "SocketGroup": s.group,
+        "SocketMode": f"{s.mode:04o}",
+        "DirectoryMode": f"{s.directory_mode:04o}",
+        "Accept": _yes(s.accept),
+        "FlushPending": _yes(s.flush_pending),
+        "Writable": _yes(s.writable),
+        "KeepAlive": _yes(s.keep_alive),
+        "KeepAliveTimeUSec": format_seconds(s.keep_alive_time or 0.0),
+        "KeepAliveIntervalUSec": format_seconds(s.keep_alive_interval or 0.0),
+        "KeepAliveProbes": str(s.keep_alive_probes or 0),
+        "DeferAcceptUSec": format_seconds(s.defer_accept or 0.0),
+        "NoDelay": _yes(s.no_delay),
+        "Priority": str(-1 if s.priority is None else s.priority),
+        "ReceiveBuffer": str(s.receive_buffer or 0),
+        "SendBuffer": str(s.send_buffer or 0),
+        "IPTOS": str(-1 if s.ip_tos is None else s.ip_tos),
+        "IPTTL": str(-1 if s.ip_ttl is None else s.ip_ttl),
+        "PipeSize": str(s.pipe_size or 0),
+        "FreeBind": _yes(s.free_bind),
+        "Transparent": _yes(s.transparent),
+        "Broadcast": _yes(s.broadcast),
+        "PassCredentials": _yes(s.pass_credentials),
+        "PassSecurity": _yes(s.pass_security),
+        "PassPacketInfo": _yes(s.pass_packet_info),
+        "Timestamping": s.timestamping,
+        "RemoveOnStop": _yes(s.remove_on_stop),
+        "Symlinks": _words(s.symlinks),
+        "Mark": str(-1 if s.mark is None else s.mark),
+        "MaxConnections": str(s.max_connections),
+        "MaxConnectionsPerSource": str(s.max_connections_per_source),
+        "TCPCongestion": s.tcp_congestion,
+        "ReusePort": _yes(s.reuse_port),
         "NConnections": "0",
         "NAccepted": str(record.n_accepted),
-        "NRefused": "0",
-        "FileDescriptorName": _setting(unit, "FileDescriptorName", str) or unit.name,
+        "NRefused": str(record.n_refused),
+        "FileDescriptorName": descriptor_name(unit),
+        "TriggerLimitIntervalUSec": format_seconds(s.trigger_limit_interval),
+        "TriggerLimitBurst": str(s.burst),
+        "PollLimitIntervalUSec": format_seconds(s.poll_limit_interval),
+        "PollLimitBurst": str(s.poll_limit_burst),
         "ControlPID": str(record.control_pid),
         "Result": record.result,
-    }
+    } | {role: "\n".join(_command(c, None) for c in lines) for role, lines in zip(_SOCKET_ROLES, (s.exec_start_pre, s.exec_start_post, s.exec_stop_pre, s.exec_stop_post)) if lines}
 
 
 # -- any unit

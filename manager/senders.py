@@ -6,6 +6,7 @@ import logging
 import os
 
 from unitd.manager.engine import Engine
+from unitd.manager.fdstore import FdStore
 from unitd.manager.processes import Processes
 from unitd.manager.states import Notified
 from unitd.manager.transitions import DOWN
@@ -16,18 +17,18 @@ log = logging.getLogger("unitd")
 class Senders:
     """Checks each message and turns an accepted one into an event."""
 
-    def __init__(self, engine: Engine, processes: Processes) -> None:
-        self.engine, self.processes = engine, processes
+    def __init__(self, engine: Engine, processes: Processes, store: FdStore) -> None:
+        self.engine, self.processes, self.store = engine, processes, store
 
     def received(self, pid: int, uid: int, gid: int, fields: dict[str, str], fds: list[int]) -> None:
         """One datagram. Its descriptors are closed in any case: that also answers BARRIER=1."""
         try:
-            self._received(pid, uid, dict(fields))
+            self._received(pid, uid, dict(fields), fds)
         finally:
             for fd in fds:
                 os.close(fd)
 
-    def _received(self, pid: int, uid: int, fields: dict[str, str]) -> None:
+    def _received(self, pid: int, uid: int, fields: dict[str, str], fds: list[int]) -> None:
         name = self.processes.unit_of(pid)
         if name is None:
             log.debug("a notification from process %d, which belongs to no unit, is dropped", pid)
@@ -42,6 +43,10 @@ class Senders:
             log.warning("%s: MAINPID=%s is refused", name, fields.pop("MAINPID"))
         if fields.get("MAINPID", "").isdigit():
             self.processes.adopt(name, int(fields["MAINPID"]))
+        if fields.get("FDSTOREREMOVE") == "1":
+            self.store.remove(name, fields.get("FDNAME", ""))
+        elif fields.get("FDSTORE") == "1":
+            self.store.add(unit, fields.get("FDNAME", ""), fds, fields.get("FDPOLL") != "0")
         self.engine.dispatch(name, Notified(pid, fields))
 
     def _main_pid_ok(self, name: str, text: str, uid: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -64,6 +65,7 @@ class SpawnContext:
     socket_fd: int | None = None  # StandardInput=socket
     listen: Sequence[tuple[str, int]] = ()  # (name for LISTEN_FDNAMES, index)
     nonblock: bool | None = None  # O_NONBLOCK on the listen fds: None leaves it
+    remote: tuple[str, int] = ("", 0)  # address and port of the connection that the service is for
 
 
 def build(unit: Unit, cmd: Command, role: str, ctx: SpawnContext) -> tuple[SpawnSpec, list[Problem]]:
@@ -75,7 +77,7 @@ def build(unit: Unit, cmd: Command, role: str, ctx: SpawnContext) -> tuple[Spawn
     spec: SpawnSpec = {
         "id": ctx.token,
         "path": cmd.path,
-        "argv": list(expand_argv(cmd, env)),
+        "argv": list(expand_argv(cmd, {**listen_variables(ctx.listen), **env})),
         "env": [f"{k}={v}" for k, v in env.items()],
         "umask": e.umask,
         "cwd": _cwd(unit, ctx),
@@ -141,6 +143,8 @@ def environment(unit: Unit, ctx: SpawnContext, directories: Sequence[Sequence[ob
         env["CREDENTIALS_DIRECTORY"] = ctx.credentials
     if ctx.journal_stream:
         env["JOURNAL_STREAM"] = ctx.journal_stream
+    if ctx.remote[0]:
+        env["REMOTE_ADDR"], env["REMOTE_PORT"] = ctx.remote[0], str(ctx.remote[1])
     if unit.service.pid_file:
         env["PIDFILE"] = unit.service.pid_file
     if ctx.main_pid > 0:
@@ -160,6 +164,18 @@ def environment(unit: Unit, ctx: SpawnContext, directories: Sequence[Sequence[ob
         if not equals or env.get(name) == value:
             env.pop(name, None)
     return env
+
+
+def listen_variables(listen: Sequence[tuple[str, int]]) -> dict[str, str]:
+    """For programs that know no LISTEN_FDS: `$LISTEN_FD_name` in a command line is the number of the first descriptor of that name.
+
+    What may not stand in a variable's name is `_`, and a name that ends in `.socket` is known without that too.
+    """
+    found: dict[str, str] = {}
+    for number, (name, _) in enumerate(listen, 3):
+        for word in (name, name.removesuffix(".socket")):
+            found.setdefault("LISTEN_FD_" + re.sub(r"\W", "_", word, flags=re.ASCII), str(number))
+    return found
 
 
 def _inherited(unit: Unit, ctx: SpawnContext) -> dict[str, str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from unitd.manager.socketstates import SocketEffect, SocketEvent
 from unitd.manager.triggerstates import PathState, TimerState, TriggerEffect, TriggerEvent
 
 ACTIVE_OF = {
@@ -15,6 +16,7 @@ ACTIVE_OF = {
     "condition": "activating",
     "start-pre": "activating",
     "start": "activating",
+    "start-chown": "activating",  # sockets
     "start-post": "activating",
     "running": "active",
     "exited": "active",
@@ -25,6 +27,9 @@ ACTIVE_OF = {
     "reload": "reloading",
     "reload-signal": "reloading",
     "reload-notify": "reloading",
+    "stop-pre": "deactivating",  # sockets, with the next two
+    "stop-pre-sigterm": "deactivating",
+    "stop-pre-sigkill": "deactivating",
     "stop": "deactivating",
     "stop-watchdog": "deactivating",
     "stop-sigterm": "deactivating",
@@ -95,7 +100,14 @@ class Record:
     stamps: dict[str, float] = field(default_factory=dict)  # ActiveEnter ActiveExit InactiveEnter InactiveExit StateChange ExecMainStart ExecMainExit -> realtime
     timer: TimerState | None = None  # of a timer unit
     path: PathState | None = None  # of a path unit
-    n_accepted: int = 0
+    start_limit_hit: bool = False  # the last start was refused by the start limit
+    n_accepted: int = 0  # of a socket, since it came up
+    n_refused: int = 0
+    trigger_history: list[float] = field(default_factory=list)  # monotonic times of activations, for TriggerLimit*
+    poll_history: list[float] = field(default_factory=list)
+    socket: str = ""  # the socket unit whose connection this instance serves
+    peer: str = ""  # where that connection comes from: an address or "uid:N"
+    remote: tuple[str, int] = ("", 0)  # REMOTE_ADDR, REMOTE_PORT
     cgroup: str = ""
     log_lost: int = 0  # bytes of output that could not be kept
     log_lost_why: str = ""
@@ -201,7 +213,7 @@ class OutOfMemory:
     """The kernel killed a process of the unit's control group, because memory ran out."""
 
 
-Event = Start | Stop | Reload | Spawned | ExecDone | Exited | Empty | Deadline | Notified | PidFile | ResetFailed | Restarting | OutOfMemory | TriggerEvent
+Event = Start | Stop | Reload | Spawned | ExecDone | Exited | Empty | Deadline | Notified | PidFile | ResetFailed | Restarting | OutOfMemory | TriggerEvent | SocketEvent
 
 # ---- effects ----------------------------------------------------------------------------------------------
 
@@ -289,4 +301,4 @@ class Log:
     message: str
 
 
-Effect = Spawn | Signal | ArmTimer | DisarmTimer | WatchEmpty | ReadPidFile | Finished | Changed | QueueRestart | Cleanup | Log | TriggerEffect
+Effect = Spawn | Signal | ArmTimer | DisarmTimer | WatchEmpty | ReadPidFile | Finished | Changed | QueueRestart | Cleanup | Log | TriggerEffect | SocketEffect

@@ -137,12 +137,13 @@ class Step:
         ok, history = restart.within_limit(r.start_history, self.u.unit.start_limit_interval, self.u.unit.start_limit_burst, self.now)
         if not ok:
             self.fail("start-limit-hit")
+            r.start_limit_hit = True
             r.last_failure = "start of the service was attempted too often"
             r.flush_restarts = True
             self.enter("failed")
             self.finish("start", "failed")
             return
-        r.start_history = history
+        r.start_history, r.start_limit_hit = history, False
         r.condition_result = event.condition
         r.assert_result = event.condition and event.assertion  # asserts are looked at only when the conditions hold (cases cond-*)
         if not r.assert_result:

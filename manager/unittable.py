@@ -39,6 +39,7 @@ class UnitTable:
         self.forgotten: set[str] = set()  # records to be deleted then
         self.kept: dict[str, str] = {}  # units whose new text is bad: why; the old definition stays in force
         self.change_waiters: dict[str, list[Callable[[], None]]] = defaultdict(list)
+        self.watchers: list[Callable[[str], None]] = []  # told the name of every unit whose state changed, or whose job is over
         self._idle: dict[str, None] = {}  # units that may be no longer needed, oldest first
 
     def unit(self, name: str) -> Unit:

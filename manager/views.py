@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from unitd.bus import logread
@@ -11,6 +12,7 @@ from unitd.manager.properties import properties
 from unitd.manager.states import Record
 from unitd.units import install
 from unitd.units.model import Unit
+from unitd.units.socket import WORDS
 
 if TYPE_CHECKING:
     from unitd.manager.controllers import Controllers
@@ -19,6 +21,11 @@ if TYPE_CHECKING:
     from unitd.units.loader import Loader
 
 LOG_LINES = 10
+#: Dependencies that `show` prints from both ends.
+RELATED = (
+    "Requires", "Wants", "RequiredBy", "RequisiteOf", "WantedBy", "BoundBy", "ConsistsOf", "UpheldBy", "Conflicts", "ConflictedBy", "Before", "After",
+    "OnFailureOf", "OnSuccessOf", "Triggers", "TriggeredBy",
+)  # fmt: skip
 
 
 class Views:
@@ -27,6 +34,7 @@ class Views:
     def __init__(self, engine: Engine, loader: Loader, processes: Processes, output: Output, paths: list[str], controllers: Controllers) -> None:
         self.engine, self.loader, self.processes, self.output, self.paths = engine, loader, processes, output, paths
         self.controllers = controllers
+        self.sources: list[Callable[[Unit], dict[str, str]]] = []  # properties that other parts know
 
     def unit_file_state(self, unit: Unit) -> str:
         """As `is-enabled` prints it; empty for a unit without a file."""
@@ -60,13 +68,10 @@ class Views:
             "CanStop": "no" if unit.unit.refuse_manual_stop else "yes",
             "CanReload": "yes" if unit.service.exec_reload or unit.service.type == "notify-reload" else "no",
         }
-        inverse = {
-            "RequiredBy": "Requires", "RequisiteOf": "Requisite", "WantedBy": "Wants", "BoundBy": "BindsTo", "ConsistsOf": "PartOf",
-            "UpheldBy": "Upholds", "ConflictedBy": "Conflicts", "OnFailureOf": "OnFailure", "OnSuccessOf": "OnSuccess",
-        }  # fmt: skip
-        for prop, kind in inverse.items():
-            found[prop] = " ".join(sorted(graph.rdeps(name, kind)))
-        found["TriggeredBy"] = " ".join(sorted({*graph.rdeps(name, "Triggers"), *unit.deps("TriggeredBy")}))
+        for kind in RELATED:
+            found[kind] = " ".join(sorted(graph.related(name, kind)))
+        for source in self.sources:
+            found |= source(unit)
         error = next((p for p in unit.problems if p.severity == "error"), None)
         if error is not None:
             found["LoadError"] = str(error)
@@ -132,8 +137,9 @@ class Views:
             "warnings": [str(p) for p in unit.problems if p.severity == "warning"] + self.unlimited(unit) + _lost(record),
             "log_lost": record.log_lost,
             "docs": list(unit.unit.documentation),
-            "triggered_by": [self.dotted(n) for n in sorted({*self.engine.graph.rdeps(unit.name, "Triggers"), *unit.deps("TriggeredBy")})],
-            "triggers": [self.dotted(n) for n in unit.deps("Triggers")],
+            "triggered_by": self._related(unit, "TriggeredBy"),
+            "triggers": self._related(unit, "Triggers"),
+            "listen": [f"{lis.address} ({WORDS[lis.kind]})" for lis in unit.socket.listeners],
             "trigger": triggerviews.next_of(unit, record, now, self.engine.platform.now()),
             "log": self.log_tail(unit.name, lines),
             "need_daemon_reload": bool(unit.fragment_path) and self.loader.changed(unit),
@@ -142,6 +148,10 @@ class Views:
     def unlimited(self, unit: Unit) -> list[str]:
         """One sentence for each limit that this machine has no controller for."""
         return [f"{name}= has no effect here, because no {resources.CONTROLLER_OF[name]} controller can be used" for name in self.controllers.missing(unit)]
+
+    def _related(self, unit: Unit, kind: str) -> list[dict[str, str]]:
+        """Units under a dependency, with their state."""
+        return [self.dotted(name) for name in sorted(self.engine.graph.related(unit.name, kind))]
 
     @staticmethod
     def _ended(unit: Unit, record: Record) -> list[dict[str, Any]]:

@@ -40,6 +40,7 @@ DEVIATIONS = {
 def translate(text: str, units: Path) -> str:
     """A recorded fact in unitd's places and words."""
     text = text.replace("/run/systemd/system", str(units)).replace("journalctl -xeu", "unitctl logs")
+    text = text.replace('Job failed. See \\"journalctl -xe\\" for', 'Job failed. See \\"unitctl status\\" for')
     return text.replace("systemctl", "unitctl")
 
 

@@ -11,7 +11,7 @@ import stat
 import time
 from collections.abc import Mapping, Sequence
 
-from unitd.units import implicit, names, special
+from unitd.units import implicit, names, socket, special
 from unitd.units.errors import Problem
 from unitd.units.lexer import Assignment, lex
 from unitd.units.localzone import local_zone
@@ -127,6 +127,9 @@ class Loader(SearchPath):
         path = self.find(name)
         if path is None and (template := names.template_of(name)) is not None:
             path = self.find(self.resolve(template))
+        carrier = ""
+        if path is None and name.endswith(".socket"):
+            path, carrier = next(((found, service) for file, service in socket.carriers(name) if (found := self.find(self.resolve(file)))), (None, ""))
         problems: list[Problem] = []
         mtimes: list[tuple[str, int]] = []
         assignments: list[Assignment] = []
@@ -139,14 +142,28 @@ class Loader(SearchPath):
             return Unit(name, load_state="masked", names=aliases, fragment_path=path, mtimes=((path, _mtime(path)),))
         else:
             state = self._read_into(path, assignments, problems, mtimes)
+        passed = ""  # the socket that the [Socket] section of a service file stands for
+        if carrier:
+            for drop_in in self._drop_ins(carrier, [carrier]):
+                if not self._is_null(drop_in) and self._read_into(drop_in, assignments, problems, mtimes) == "error":
+                    state = "error"
+            if socket.shorthand(carrier, assignments) != name:
+                return Unit(name, load_state="not-found", names=aliases, mtimes=tuple(mtimes))
+            assignments = socket.own_lines(assignments, ("Socket",))
         drop_ins = self._drop_ins(name, aliases)
         for drop_in in drop_ins:
             if not self._is_null(drop_in) and self._read_into(drop_in, assignments, problems, mtimes) == "error":
                 state = "error"
+        if name.endswith(".service") and not socket.accepts(assignments):
+            passed = socket.shorthand(name, assignments)
+        if name.endswith(".service"):
+            assignments = socket.own_lines(assignments, but=("Socket",))
         unit, more = build(name, assignments, path or "", self.host, self.defaults, whole=state == "loaded")
         if without_file is not None:
             unit = _under(without_file, unit)
-        dependencies = dict(unit.unit.dependencies.items())
+        if passed and passed not in unit.service.sockets:
+            unit = dataclasses.replace(unit, service=dataclasses.replace(unit.service, sockets=(*unit.service.sockets, passed)))
+        dependencies = socket.implicit(unit, unit.unit.dependencies, self._exists)
         for kind, suffix in (("Wants", ".wants"), ("Requires", ".requires"), ("Upholds", ".upholds")):
             linked = self._linked(aliases, suffix)
             if linked:
@@ -171,6 +188,9 @@ class Loader(SearchPath):
     def _is_null(self, path: str) -> bool:
         """Is it a link to /dev/null?"""
         return bool(self.points_to(path)) and os.path.realpath(path) == "/dev/null"
+
+    def _exists(self, name: str) -> bool:
+        return self.find(self.resolve(name)) is not None or ((template := names.template_of(name)) is not None and self.find(template) is not None)
 
     def _is_mask(self, path: str) -> bool:
         """A link to /dev/null or an empty file masks the unit (cases drop-013, drop-014)."""

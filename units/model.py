@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from unitd.units.errors import Problem
 from unitd.units.path import PathSection
+from unitd.units.socket import SocketSection
 from unitd.units.timer import TimerSection
 
 INFINITY = math.inf
@@ -230,6 +231,7 @@ class Unit:
     problems: tuple[Problem, ...] = ()
     unit: UnitSection = UnitSection()
     service: ServiceSection = ServiceSection()
+    socket: SocketSection = SocketSection()
     exec: ExecContext = ExecContext()
     kill: KillContext = KillContext()
     log: LogContext = LogContext()

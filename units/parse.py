@@ -14,6 +14,7 @@ from unitd.units.model import ExecContext, InstallSection, KillContext, LogConte
 from unitd.units.path import PathSection, finish_path
 from unitd.units.readers import READERS
 from unitd.units.service import finish_service
+from unitd.units.socket import SocketSection, finish_socket
 from unitd.units.specifiers import HostFacts
 from unitd.units.timer import TimerSection, finish_timer
 
@@ -25,6 +26,7 @@ _OFF = frozenset(("", "no", "n", "false", "f", "off", "0", "infinity", "none", "
 _PARTS: Mapping[str, Callable[..., Any]] = {
     "unit": UnitSection,
     "service": ServiceSection,
+    "socket": SocketSection,
     "exec": ExecContext,
     "kill": KillContext,
     "log": LogContext,
@@ -33,7 +35,7 @@ _PARTS: Mapping[str, Callable[..., Any]] = {
     "path": PathSection,
 }
 #: Unit type -> what completes and checks it once all is read: finish(builder, parts), parts being part -> field -> value.
-_FINISH: Mapping[str, Callable[[Builder, dict[str, dict[str, Any]]], None]] = {"service": finish_service, "timer": finish_timer, "path": finish_path}
+_FINISH: Mapping[str, Callable[[Builder, dict[str, dict[str, Any]]], None]] = {"service": finish_service, "socket": finish_socket, "timer": finish_timer, "path": finish_path}
 
 
 def feed(b: Builder, a: Assignment) -> None:

@@ -25,6 +25,9 @@ def finish_service(b: Builder, parts: dict[str, dict[str, Any]]) -> None:
         if service.get("notify_access", "none") == "none":
             service["notify_access"] = "main"
 
+    if parts["exec"].get("standard_input") == "socket":
+        parts["exec"].setdefault("standard_output", "inherit")  # cases socket-016, socket-031
+
     def refuse(message: str, hint: str = "") -> None:
         b.bad = True
         b.problems.append(Problem("error", message, b.fragment, 0, hint))

@@ -69,7 +69,9 @@ async def job_verb(c: Context, request: Request) -> Reply:
         results.append({"unit": unit.name, "result": result, "log_tail": c.views.log_tail(unit.name, LOG_LINES) if result not in GOOD_RESULTS else []})
     if options.get("wait") and verb in ("start", "restart") and not code:
         await asyncio.gather(*(until_down(c, unit) for unit in units))
-    return Reply(id=request.id, ok=not code, exit_code=code, err="".join(e + "\n" for e in errors), data={"jobs": results})
+    refused = [c.engine.record(unit.name) for unit, result in ended if result == "failed" and unit.type != "service"]
+    out = "".join(f"{r.name} is not started, because {r.last_failure}.\n" for r in refused if r.last_failure and r.result == "success")
+    return Reply(id=request.id, ok=not code, exit_code=code, out=out, err="".join(e + "\n" for e in errors), data={"jobs": results})
 
 
 def refusal(verb: str, unit: Unit, error: Refused) -> list[str]:
@@ -113,6 +115,8 @@ async def next_change(c: Context, name: str) -> None:
 def explain(c: Context, unit: Unit, verb: str, result: str) -> list[str]:
     """Why a job failed, in systemctl's words, with the last lines of output."""
     record = c.engine.record(unit.name)
+    if unit.type != "service" and result == "failed" and record.result == "success":
+        return ['Job failed. See "unitctl status" for details.']
     if result == "dependency":
         return [f"A dependency job for {unit.name} failed. See 'unitctl status' of what it requires for details."]
     limited = record.last_failure.startswith("start of the service was attempted")

@@ -10,6 +10,7 @@ import pytest
 from unitd.manager.properties import properties, quote
 from unitd.manager.states import Record
 from unitd.units.model import Command, ExecContext, ExitStatusSet, KillContext, ServiceSection, Unit, UnitSection
+from unitd.units.socket import Listener, SocketSection
 
 NEVER = "start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }"
 
@@ -107,9 +108,10 @@ def test_what_runs() -> None:
 def test_other_types_have_no_service_properties() -> None:
     target = properties(Unit("a.target"), Record("a.target", sub="active"), {})
     assert "MainPID" not in target and target["ActiveState"] == "active"
-    sock = Unit("a.socket", settings={("Socket", "ListenStream"): ("/run/x", "80"), ("Socket", "Accept"): ("yes",)})
+    listeners = (Listener("stream", "unix", "/run/x"), Listener("stream", "any", "::", 80))
+    sock = Unit("a.socket", socket=SocketSection(listeners=listeners, accept=True))
     got = properties(sock, Record("a.socket", sub="listening", n_accepted=2), {})
-    assert (got["Listen"], got["Accept"], got["NAccepted"]) == ("/run/x (Stream)\n80 (Stream)", "yes", "2")
+    assert (got["Listen"], got["Accept"], got["NAccepted"]) == ("/run/x (Stream)\n[::]:80 (Stream)", "yes", "2")
     timer = properties(Unit("a.timer"), Record("a.timer"), {})
     assert (timer["Unit"], timer["AccuracyUSec"], timer["RemainAfterElapse"]) == ("a.service", "1min", "yes")
 
