@@ -6,6 +6,7 @@ The order and the exit codes are systemd's (systemd.exec(5), "Process Exit Codes
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import gc
 import os
@@ -175,13 +176,16 @@ def _write(path: str, data: bytes, code: int, step: str) -> None:
 
 
 def _scheduling(spec: SpawnSpec) -> None:
-    code, step = 206, "OOM_ADJUST"
+    if "oom_score_adj" in spec:
+        try:
+            _write("/proc/self/oom_score_adj", b"%d" % spec["oom_score_adj"], 206, "OOM_ADJUST")
+        except SetupError as e:
+            if e.error not in (errno.EPERM, errno.EACCES):  # a container may not lower it; as systemd does, go on without
+                raise
+    code, step = 201, "NICE"
     try:
-        if "oom_score_adj" in spec:
-            _write("/proc/self/oom_score_adj", b"%d" % spec["oom_score_adj"], code, step)
         if "nice" in spec:
-            code, step = 201, "NICE"
-            os.setpriority(os.PRIO_PROCESS, 0, spec["nice"])
+            _nice(spec["nice"])
         if "sched" in spec:
             code, step = 214, "SETSCHEDULER"
             policy, priority, reset = spec["sched"]
@@ -197,6 +201,15 @@ def _scheduling(spec: SpawnSpec) -> None:
             raise SetupError(211, "IOPRIO", ctypes.get_errno())
     if "timer_slack" in spec:
         _prctl(_PR_SET_TIMERSLACK, spec["timer_slack"], 212, "TIMERSLACK")
+
+
+def _nice(wanted: int) -> None:
+    """The nice level, or the nearest that RLIMIT_NICE allows (systemd's setpriority_closest). Raises OSError."""
+    try:
+        os.setpriority(os.PRIO_PROCESS, 0, wanted)
+    except PermissionError:
+        lowest = 20 - resource.getrlimit(resource.RLIMIT_NICE)[0]
+        os.setpriority(os.PRIO_PROCESS, 0, max(wanted, min(lowest, os.getpriority(os.PRIO_PROCESS, 0))))
 
 
 def _directories(spec: SpawnSpec) -> None:

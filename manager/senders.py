@@ -41,7 +41,7 @@ class Senders:
             return
         if "MAINPID" in fields and not self._main_pid_ok(name, fields["MAINPID"], uid):
             log.warning("%s: MAINPID=%s is refused", name, fields.pop("MAINPID"))
-        if fields.get("MAINPID", "").isdigit():
+        if fields.get("MAINPID", "").isdigit() and int(fields["MAINPID"]) != record.main_pid:
             self.processes.adopt(name, int(fields["MAINPID"]))
         if fields.get("FDSTOREREMOVE") == "1":
             self.store.remove(name, fields.get("FDNAME", ""))

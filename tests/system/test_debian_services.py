@@ -19,6 +19,7 @@ SERVICES = {
     "redis-server": (6379, b"PING\r\n", b"+PONG", False, True),
     "memcached": (11211, b"version\r\n", b"VERSION", False, True),
     "mosquitto": (1883, b"\x10\x10\x00\x04MQTT\x04\x02\x00\x3c\x00\x04test", b"\x20\x02", True, True),
+    "apache2": (80, b"GET / HTTP/1.0\r\n\r\n", b"HTTP/1.1", True, True),
     "cron": (0, b"", b"", False, True),
 }
 
