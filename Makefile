@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install -c constraints.txt
 
-.PHONY: run test test-qemu lint type cov bench docs conformance dist clean
+.PHONY: run test test-qemu lint type cov bench bench-logs docs conformance dist clean
 
 $(VENV)/.run: setup.py constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -51,6 +51,9 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/boot.py
 	$(BIN)/python bench/idle.py
 	$(BIN)/python bench/unitctl.py
+
+bench-logs: $(VENV)/.dev
+	$(BIN)/python bench/logs.py
 
 docs: $(VENV)/.run
 	$(BIN)/python -m unitd.units.reference > docs/directives.md

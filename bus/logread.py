@@ -15,7 +15,8 @@ from unitd.bus.logfiles import LONGEST, LogFile, clock, key_of, open_key, open_r
 from unitd.bus.lognames import rotated
 
 BLOCK = 256 * 1024
-STREAMS = frozenset((0, 1, 2))
+STREAMS = frozenset((0, 1))  # those whose lines may be torn: unitd's own are written at once
+OLDER = 4  # older files in which the beginning of a line is looked for
 
 
 class LogLine(NamedTuple):
@@ -130,7 +131,7 @@ class Follower:
         """Lines that were begun before the offset, by other streams or in older files."""
         self._held, left = file.heads(self._offset, set(STREAMS))
         before = file.begun() or 1 << 62
-        for key in reversed([k for k in rotated(self.directory) if k < before]):
+        for key in reversed([k for k in rotated(self.directory) if k < before][-OLDER:]):
             other = open_rotated(self.directory, key) if left else None
             if other is None:
                 return

@@ -93,16 +93,14 @@ class Where:
 
     def __init__(self, context: Context, directory: str | None) -> None:
         self.context, self.local = context, directory is not None
-        self.log_dir = directory or context.client.log_dir()
+        self.log_dir = directory or log_dir(context.bus)
 
     def units(self, names: list[str]) -> list[str]:
         """The names that the logs are under (aliases resolved); the manager writes out what it has. Raises Mistake."""
-        from unitd.bus.client import Unreachable
-
         if not self.local:
             try:
                 reply = self.context.call("logs", names)
-            except Unreachable:
+            except unreachable():
                 pass  # it reads all the same
             else:
                 if reply.exit_code:
@@ -115,6 +113,22 @@ class Where:
             if not logstore.units(self.log_dir, [name]):
                 raise Mistake(f"unitctl: cannot find a log of {name} in {self.log_dir}, and no manager answers", 4)
         return names
+
+
+def log_dir(bus: str | None) -> str:
+    """Where the manager keeps output, whether it runs or not. Raises BadEndpoint."""
+    from unitd.bus import endpoint
+
+    path = endpoint.path_of(endpoint.find(bus, os.environ, os.getuid()))
+    usual = logstore.usual_log_dir(os.getuid(), os.environ.get("HOME", "/"), os.environ.get("XDG_STATE_HOME", ""))
+    return logstore.find_log_dir(os.path.dirname(path), usual)
+
+
+def unreachable() -> type[Exception]:
+    """The exception; who needs it has time to import it."""
+    from unitd.bus.connecting import Unreachable
+
+    return Unreachable
 
 
 def wanted(args: argparse.Namespace, directories: dict[str, str]) -> dict[str, Wanted]:
