@@ -16,7 +16,7 @@ from unitd.bus.lognames import rotated
 
 BLOCK = 256 * 1024
 STREAMS = frozenset((0, 1))  # those whose lines may be torn: unitd's own are written at once
-OLDER = 4  # older files in which the beginning of a line is looked for
+OLDER = 16  # older files in which the beginning of a line is looked for
 
 
 class LogLine(NamedTuple):

@@ -135,7 +135,7 @@ def test_an_endless_line_comes_in_pieces(tmp_path: Path) -> None:
 
 
 line = st.binary(max_size=12).map(lambda b: b.replace(b"\n", b""))
-script = st.lists(st.tuples(st.integers(0, 1), line, st.integers(0, 12), st.booleans()), max_size=40)
+script = st.lists(st.tuples(st.integers(0, 1), line, st.integers(0, 12), st.booleans()), max_size=16)
 
 
 @given(script, st.integers(1, 12), st.integers(0, 45))
