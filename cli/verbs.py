@@ -63,6 +63,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "exit": ("control", "", "Stop all units and end unitd"),
     "shutdown": ("control", "", "The same as exit"),
     "stop-all": ("control", "", "Stop all units; unitd goes on"),
+    "web": ("web", "", "Print the address of the status page with its token, and have it ready"),
     "help": ("help", "[VERB]", "Explain unitctl, or a verb"),
 }
 

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from unitd.bus.server import BusServer
-from unitd.manager import commands, events, procinfo, takeover
+from unitd.manager import commands, events, ownunits, procinfo, takeover
 from unitd.manager.adoption import BUS, EVENTS, NOTIFY, Adoption
 from unitd.manager.cgroup import CgroupTree
 from unitd.manager.config import Config
@@ -64,7 +64,8 @@ class App:
         self.done: asyncio.Future[int] = loop.create_future()
         self.paths = list(config.unit_path) or default_unit_paths(os.getuid(), dict(os.environ))
         host = host_facts()
-        self.loader = Loader(self.paths, host, config.defaults())
+        late = [ownunits.write(config.runtime_dir)]
+        self.loader = Loader(self.paths, host, config.defaults(), late)
         state = os.path.join(config.runtime_dir, "state.db")
         self.store = StateStore(state, environ.get(takeover.LIFE, ""), distrust=int(environ.get("UNITD_STILLBORN", "0")) >= 3)
         if self.store.problem:

@@ -40,7 +40,7 @@ class Views:
         """As `is-enabled` prints it; empty for a unit without a file."""
         if not unit.fragment_path and unit.load_state != "masked":
             return ""
-        return install.file_state(self.paths, unit.name)
+        return install.file_state(self.paths, unit.name, self.loader.late)
 
     def row(self, unit: Unit) -> dict[str, Any]:
         """One line of list-units."""

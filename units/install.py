@@ -46,9 +46,9 @@ def _links(unit: Unit, fragment: str) -> list[tuple[str, str]]:
     return links
 
 
-def enable(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = False) -> list[Change]:
+def enable(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = False, late: Sequence[str] = ()) -> list[Change]:
     """Make the links of [Install], Also= included. Raises InstallError, then nothing was changed for that unit."""
-    loader = Loader(paths)
+    loader = Loader(paths, late=late)
     directory = _directory(paths, runtime)
     changes: list[Change] = []
     queue, seen = list(unit_names), set[str]()
@@ -78,9 +78,9 @@ def enable(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = F
     return changes
 
 
-def disable(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = False) -> list[Change]:
+def disable(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = False, late: Sequence[str] = ()) -> list[Change]:
     """Remove every link to the units (Also= included) from the configuration directory. Raises InstallError."""
-    loader = Loader(paths)
+    loader = Loader(paths, late=late)
     wanted = set[str]()
     for name in unit_names:
         unit = loader.load(name)
@@ -150,9 +150,9 @@ def unmask(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = F
     return changes
 
 
-def file_state(paths: Sequence[str], name: str) -> str:
+def file_state(paths: Sequence[str], name: str, late: Sequence[str] = ()) -> str:
     """As is-enabled prints it; empty for a unit without a file."""
-    loader = Loader(paths)
+    loader = Loader(paths, late=late)
     path = loader.find(name)
     fragment = path
     template = names.template_of(name)

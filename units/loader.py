@@ -78,8 +78,8 @@ def host_facts() -> HostFacts:
 class Loader(SearchPath):
     """Loads units by name. `load` never raises for what it finds, and gives the same object as long as nothing on disk has changed."""
 
-    def __init__(self, paths: Sequence[str], host: HostFacts | None = None, defaults: Defaults | None = None) -> None:
-        super().__init__(paths)
+    def __init__(self, paths: Sequence[str], host: HostFacts | None = None, defaults: Defaults | None = None, late: Sequence[str] = ()) -> None:
+        super().__init__(paths, late)
         self.host = host or host_facts()
         self.defaults = defaults or Defaults()
         self._loaded: dict[str, Kept] = {}

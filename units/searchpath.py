@@ -30,10 +30,12 @@ Asked = tuple[Callable[..., Any], tuple[Any, ...], Any]
 
 
 class SearchPath:
-    """Looks names up in the unit directories, most important first."""
+    """Looks names up in the unit directories, most important first. `late`: directories that are looked at last, for files that are asked for by name;
+    `list_files` leaves them out."""
 
-    def __init__(self, paths: Sequence[str]) -> None:
+    def __init__(self, paths: Sequence[str], late: Sequence[str] = ()) -> None:
         self.paths = [os.path.abspath(p) for p in paths]
+        self.late = [os.path.abspath(p) for p in late]
         self.generation = 0  # grows with every change that was seen in a directory
         self._listings: dict[str, Listing] = {}
         self._aliases_of: tuple[int, dict[str, list[str]]] = (-1, {})
@@ -79,7 +81,7 @@ class SearchPath:
         """Path of the file, link or directory called `name`; the first directory wins. systemd's own files for built-in targets do not count."""
         found: str | None = None
         built_in = name in special.TARGETS or name in special.ALIASES
-        for directory in self.paths:
+        for directory in (*self.paths, *self.late):
             if name in self.listing(directory) and not (built_in and special.is_systemds(directory)):
                 found = os.path.join(directory, name)
                 break

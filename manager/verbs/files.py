@@ -36,12 +36,12 @@ def full(c: Context, request: Request) -> list[str]:
 
 @verb("enable")
 async def enable(c: Context, request: Request) -> Reply:
-    return await changes(c, request, install.enable(c.paths, full(c, request), runtime=bool(request.options.get("runtime"))))
+    return await changes(c, request, install.enable(c.paths, full(c, request), runtime=bool(request.options.get("runtime")), late=c.loader.late))
 
 
 @verb("disable")
 async def disable(c: Context, request: Request) -> Reply:
-    return await changes(c, request, install.disable(c.paths, full(c, request), runtime=bool(request.options.get("runtime"))))
+    return await changes(c, request, install.disable(c.paths, full(c, request), runtime=bool(request.options.get("runtime")), late=c.loader.late))
 
 
 @verb("mask")

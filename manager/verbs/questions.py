@@ -52,7 +52,7 @@ async def list_unit_files(c: Context, request: Request) -> Reply:
             continue
         if types and name.rpartition(".")[2] not in types:
             continue
-        rows.append({"unit_file": name, "state": install.file_state(c.paths, name), "preset": "enabled", "path": path})
+        rows.append({"unit_file": name, "state": install.file_state(c.paths, name, c.loader.late), "preset": "enabled", "path": path})
     return Reply(id=request.id, ok=True, data=rows)
 
 
@@ -102,7 +102,7 @@ async def is_enabled(c: Context, request: Request) -> Reply:
     out, err, good = [], [], False
     for pattern in request.units:
         name = c.check_name(pattern)
-        state = install.file_state(c.paths, name)
+        state = install.file_state(c.paths, name, c.loader.late)
         if state in ("", "not-found"):
             err.append(f"Failed to get unit file state for {name}: No such file or directory")
             continue
