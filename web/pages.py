@@ -54,12 +54,14 @@ class Pages:
         group = requests.choice("group", (*GROUPS, "none"))
         found = self.api.hub.snapshot()
         words = query.casefold().split()
-        shown = [u for u in found.units if rows.matches(u, words)]
+        every = requests.choice("all", ("0", "1")) == "1"
+        units = [u for u in found.units if every or not u.built_in or u.active == "failed"]
+        shown = [u for u in units if rows.matches(u, words)]
         counts: dict[str, int] = {}
-        for unit in found.units:
+        for unit in units:
             counts[unit.active] = counts.get(unit.active, 0) + 1
         return self._render(
-            "overview.tpl", title="Units", groups=rows.grouped(shown, group), group=group, query=query, shown=len(shown), counts=counts, cursor=found.cursor,
+            "overview.tpl", title="Units", groups=rows.grouped(shown, group), group=group, query=query, every=every, shown=len(shown), counts=counts, cursor=found.cursor,
             now=found.now, when=lambda at: charts.when(at, found.now), due=lambda at: _due(at, found.now), choices=GROUPS, cpu=self._cpu, memory=self._memory,
         )  # fmt: skip
 

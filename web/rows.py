@@ -6,9 +6,12 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from unitd.bus.logread import LogLine
+from unitd.units import special
 from unitd.web.types import Detail, Line, Process, Unit
 
 STREAMS = {0: "out", 1: "err", 2: "manager"}
+#: Well-known targets that people fill themselves.
+OWN = frozenset({"default.target", "multi-user.target"})
 #: Longer lines are cut: a page is no place for a megabyte without a newline.
 LONGEST = 8192
 
@@ -21,6 +24,7 @@ def from_snapshot(row: Mapping[str, Any]) -> Unit:
         unit=name,
         description=str(row.get("description") or name),
         type=type_of(name),
+        built_in=name.endswith(".slice") or (name in special.TARGETS and name not in OWN),
         load=str(row.get("load") or ""),
         active=str(row.get("active") or ""),
         sub=str(row.get("sub") or ""),

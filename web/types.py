@@ -8,11 +8,13 @@ import msgspec
 
 
 class Unit(msgspec.Struct):
-    """One row of the overview. Times are seconds of CLOCK_REALTIME, 0 for never; `next_restart` is when a pending restart is due."""
+    """One row of the overview. Times are seconds of CLOCK_REALTIME, 0 for never; `next_restart` is when a pending restart is due. `built_in`: a slice or
+    a well-known target, there to hold others together."""
 
     unit: str
     description: str = ""
     type: str = ""
+    built_in: bool = False
     load: str = "loaded"
     active: str = "inactive"
     sub: str = "dead"

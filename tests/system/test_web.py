@@ -158,7 +158,7 @@ def test_unicode_and_hostile_names(web: Web) -> None:
     instance = "say@a\\x2db:c.service"
     web.manager.ok("daemon-reload")
     web.manager.ok("start", instance)
-    assert [u["unit"] for u in web.get("/units?q=say")["units"]] == [instance]
+    assert [u["unit"] for u in web.get("/units?q=say@")["units"]] == [instance]
     for path in ("/", "/unit/say@a%5Cx2db:c.service"):
         status, _, body = web.ask("GET", path)
         assert status == 200

@@ -10,10 +10,13 @@ const shown = new Map(); // unit -> its rows in the table, one for each group
 const table = document.getElementById("units");
 const filter = document.getElementById("filter");
 const group = document.getElementById("group");
+const every = document.getElementById("all");
 let planned = false;
 
 const words = () => filter.value.toLowerCase().split(/\s+/).filter(Boolean);
+const counted = (row) => every.checked || !row.built_in || row.active === "failed";
 const fits = (row, wanted) => {
+  if (!counted(row)) return false;
   const text = [row.unit, row.description, row.active, row.sub, row.load, row.template, ...row.targets].join(" ").toLowerCase();
   return wanted.every((word) => text.includes(word));
 };
@@ -98,7 +101,7 @@ function render() {
 
 function tally(count) {
   const states = {};
-  for (const row of rows.values()) states[row.active] = (states[row.active] ?? 0) + 1;
+  for (const row of rows.values()) if (counted(row)) states[row.active] = (states[row.active] ?? 0) + 1;
   const text = Object.keys(states).sort().map((state) => ` · ${states[state]} ${state}`).join("");
   setText(document.getElementById("counts"), `${count ?? shown.size} shown${text}`);
   document.getElementById("none")?.remove();
@@ -155,11 +158,13 @@ export async function begin() {
     const query = new URLSearchParams();
     if (filter.value) query.set("q", filter.value);
     if (group.value !== "none") query.set("group", group.value);
+    if (every.checked) query.set("all", "1");
     history.replaceState(null, "", `/${query.size ? `?${query}` : ""}`);
     plan();
   };
   filter.addEventListener("input", remember);
   group.addEventListener("change", remember);
+  every.addEventListener("change", remember);
   addEventListener("keydown", (event) => {
     if (event.key !== "/" || event.target.closest("input, select, textarea")) return;
     event.preventDefault();

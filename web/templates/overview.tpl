@@ -9,6 +9,7 @@
 <option value="{{choice}}"{{!' selected' if choice == group else ''}}>{{choice}}</option>
 % end
 </select></label>
+<label><input type="checkbox" name="all" id="all" value="1"{{!' checked' if every else ''}}> slices and built-in targets</label>
 <button type="submit" class="plain">Apply</button>
 <span id="counts" class="counts">{{shown}} shown{{''.join(f' · {n} {state}' for state, n in sorted(counts.items()))}}</span>
 </form>
