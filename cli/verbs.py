@@ -64,7 +64,8 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "shutdown": ("control", "", "The same as exit"),
     "stop-all": ("control", "", "Stop all units; unitd goes on"),
     "web": ("web", "", "Print the address of the status page with its token, and have it ready"),
-    "help": ("help", "[VERB]", "Explain unitctl, or a verb"),
+    "completion": ("completion", "bash|zsh", "Print the completion script for a shell"),
+    "help": ("help", "[VERB|DIRECTIVE...]", "Explain unitctl, a verb, or a directive of unit files"),
 }
 
 

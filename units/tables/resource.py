@@ -27,10 +27,47 @@ AllowedMemoryNodes|cpus|||NUMA nodes that the unit may take memory from.
 Delegate|delegate||no|The unit manages its own part of the cgroup tree: unitd leaves what is below alone.
 """
 _NOTED = """
-    MemoryAccounting     StartupCPUWeight CPUAccounting TasksAccounting IOAccounting IODeviceWeight IOReadBandwidthMax! IOWriteBandwidthMax! IOReadIOPSMax!
-    IOWriteIOPSMax! BlockIOWeight BlockIOAccounting DelegateSubgroup DisableControllers IPAccounting
-    IPAddressAllow! IPAddressDeny! IPIngressFilterPath! IPEgressFilterPath! BPFProgram! SocketBindAllow! SocketBindDeny! RestrictNetworkInterfaces!
-    DevicePolicy! DeviceAllow! ManagedOOMSwap ManagedOOMMemoryPressure ManagedOOMMemoryPressureLimit ManagedOOMPreference MemoryPressureWatch
-    MemoryPressureThresholdSec
+MemoryAccounting|boolean|yes|Count memory.
+CPUAccounting|boolean|no|Count processor time.
+TasksAccounting|boolean|yes|Count processes and threads.
+IOAccounting|boolean|no|Count disk traffic.
+IPAccounting|boolean|no|Count network traffic.
+BlockIOAccounting|boolean|no|Old name of IOAccounting=.
+StartupCPUWeight|weight||CPUWeight= while the system starts.
+StartupCPUShares|weight||CPUShares= while the system starts.
+StartupIOWeight|weight||IOWeight= while the system starts.
+StartupBlockIOWeight|weight||BlockIOWeight= while the system starts.
+StartupAllowedCPUs|list of CPUs||AllowedCPUs= while the system starts.
+StartupAllowedMemoryNodes|list of nodes||AllowedMemoryNodes= while the system starts.
+DefaultMemoryMin|size||MemoryMin= of units below that have none.
+DefaultMemoryLow|size||MemoryLow= of units below that have none.
+IODeviceWeight|device weight||Share of time of one disk.
+IODeviceLatencyTargetSec|device time span||Latency of one disk to aim at.
+IOReadBandwidthMax!|device size||Bytes a second that may be read from a disk.
+IOWriteBandwidthMax!|device size||Bytes a second that may be written to a disk.
+IOReadIOPSMax!|device number||Reads a second from a disk.
+IOWriteIOPSMax!|device number||Writes a second to a disk.
+BlockIOWeight|weight||Old name of IOWeight=.
+BlockIODeviceWeight|device weight||Old name of IODeviceWeight=.
+BlockIOReadBandwidth!|device size||Old name of IOReadBandwidthMax=.
+BlockIOWriteBandwidth!|device size||Old name of IOWriteBandwidthMax=.
+DelegateSubgroup|text||Group below in which the process starts (since 254).
+DisableControllers|words||Controllers that units below cannot have.
+IPAddressAllow!|addresses||Addresses that may be talked to.
+IPAddressDeny!|addresses||Addresses that may not be talked to.
+IPIngressFilterPath!|path||BPF program for packets that come in.
+IPEgressFilterPath!|path||BPF program for packets that go out.
+BPFProgram!|word and path||BPF program of the control group.
+SocketBindAllow!|rule||Ports that may be bound.
+SocketBindDeny!|rule||Ports that may not be bound.
+RestrictNetworkInterfaces!|words||Network interfaces that may be used.
+DevicePolicy!|word|auto|Which devices may be used beside DeviceAllow=.
+DeviceAllow!|device and rights||A device that may be used.
+ManagedOOMSwap|word|auto|Whether systemd-oomd acts on full swap.
+ManagedOOMMemoryPressure|word|auto|Whether systemd-oomd acts on memory pressure.
+ManagedOOMMemoryPressureLimit|percentage|0|Pressure at which it acts.
+ManagedOOMPreference|word|none|Whether it spares the unit.
+MemoryPressureWatch|word|auto|Tell the service of memory pressure (since 254).
+MemoryPressureThresholdSec|time span|200ms|Stall at which it is told.
 """
 ROWS = (*rows("Resource", _HONOURED), *rows("Resource", _PARTLY, "partly"), *noted("Resource", _NOTED),)

@@ -32,6 +32,9 @@ def rows(section: str, text: str, tier: str = "honoured") -> Iterator[Directive]
 
 
 def noted(section: str, text: str) -> Iterator[Directive]:
-    """Names of directives that are known and kept, but not acted on; with a ! behind those that would have confined the service."""
-    for word in text.split():
-        yield Directive(section, word.rstrip("!"), "keep", "", "noted", "", confines=word.endswith("!"))
+    """Directives that are known and kept, but not acted on: `name|type|default|help`, a line each, or names alone with blanks between;
+    with a ! behind the names of those that would have confined the service."""
+    for line in text.strip().splitlines():
+        for word in [line.strip()] if "|" in line else line.split():
+            name, kind, default, help_ = (word + "|||").split("|")[:4]
+            yield Directive(section, name.rstrip("!"), f"keep:{kind}" if kind else "keep", "", "noted", help_, confines=name.endswith("!"), default=default)

@@ -45,6 +45,10 @@ ReloadSignal|signal|service.reload_signal|SIGHUP|Signal of Type=notify-reload.
 OOMPolicy|enum:continue,stop,kill|service.oom_policy|stop|What an out-of-memory kill leads to.
 """
 _NOTED = """
-    USBFunctionDescriptors USBFunctionStrings OpenFile PermissionsStartOnly RebootArgument FailureAction
+USBFunctionDescriptors|path||Descriptors of a USB gadget.
+USBFunctionStrings|path||Strings of a USB gadget.
+OpenFile|path||A file that is opened and passed (since 253).
+PermissionsStartOnly|boolean|no|Old way to write the prefix + in front of all commands but ExecStart=.
+RebootArgument|text||Argument of the reboot of an action.
 """
 ROWS = (*rows("Service", _HONOURED), *noted("Service", _NOTED))

@@ -61,5 +61,14 @@ PollLimitIntervalSec|span|socket.poll_limit_interval|2s|Window of the poll limit
 PollLimitBurst|uint|socket.poll_limit_burst|0|Wake-ups in the window before the socket rests until its end; default: no limit.
 PassFileDescriptorsToExec|bool|socket.pass_fds_to_exec|no|Pass the sockets to ExecStartPost=, ExecStopPre= and ExecStopPost= too.
 """
-_NOTED = "ListenMessageQueue ListenUSBFunction MessageQueueMaxMessages MessageQueueMessageSize SmackLabel SmackLabelIPIn SmackLabelIPOut"
+_NOTED = """
+ListenMessageQueue|path||POSIX message queue to listen on.
+ListenUSBFunction|path||USB gadget function to listen on.
+MessageQueueMaxMessages|number||Length of the message queue.
+MessageQueueMessageSize|size||Size of its messages.
+SmackLabel|text||SMACK label of the socket's file.
+SmackLabelIPIn|text||SMACK label of packets that come in.
+SmackLabelIPOut|text||SMACK label of packets that go out.
+SELinuxContextFromNet|boolean|no|Take the SELinux context from the peer.
+"""
 ROWS = (*rows("Socket", _HONOURED), *noted("Socket", _NOTED))

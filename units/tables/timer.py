@@ -24,5 +24,12 @@ ROWS = (
         RemainAfterElapse|bool|timer.remain_after_elapse|yes|A timer that will not elapse again stays active.
         """,
     ),
-    *noted("Timer", "WakeSystem DeferReactivation RandomizedOffsetSec"),
+    *noted(
+        "Timer",
+        """
+        WakeSystem|boolean|no|Wake the machine from sleep.
+        DeferReactivation|boolean|no|Do not elapse again at once when the unit took longer than the interval (since 257).
+        RandomizedOffsetSec|time span|0|A fixed random shift of calendar times (since 258).
+        """,
+    ),
 )

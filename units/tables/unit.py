@@ -8,12 +8,53 @@ _DEPENDENCIES = (
     "Requires", "Wants", "Requisite", "BindsTo", "PartOf", "Upholds", "Conflicts", "Before", "After", "OnFailure", "OnSuccess", "PropagatesReloadTo",
     "ReloadPropagatedFrom", "PropagatesStopTo", "StopPropagatedFrom", "JoinsNamespaceOf",
 )  # fmt: skip
-_CONDITIONS = (
-    "PathExists", "PathExistsGlob", "PathIsDirectory", "PathIsSymbolicLink", "PathIsMountPoint", "PathIsReadWrite", "PathIsEncrypted", "DirectoryNotEmpty",
-    "FileNotEmpty", "FileIsExecutable", "User", "Group", "Host", "Environment", "Architecture", "Firmware", "Virtualization", "KernelVersion",
-    "KernelCommandLine", "Memory", "CPUs", "Capability", "OSRelease", "Security", "ACPower", "NeedsUpdate", "FirstBoot", "ControlGroupController",
-    "CPUFeature", "Credential", "MemoryPressure", "CPUPressure", "IOPressure", "Version",
-)  # fmt: skip
+#: What a condition looks at (systemd.unit(5), CONDITIONS AND ASSERTS).
+_CONDITIONS = {
+    "PathExists": "the path exists", "PathExistsGlob": "a path matches the glob", "PathIsDirectory": "the path is a directory",
+    "PathIsSymbolicLink": "the path is a symlink", "PathIsMountPoint": "the path is a mount point", "PathIsReadWrite": "the path is on a writable file system",
+    "PathIsEncrypted": "the path is on an encrypted device", "DirectoryNotEmpty": "the directory has something in it", "FileNotEmpty": "the file is not empty",
+    "FileIsExecutable": "the file can be executed", "User": "unitd runs as the user", "Group": "unitd runs with the group", "Host": "the host has this name or ID",
+    "Environment": "the variable is set, or has the value", "Architecture": "the machine has the architecture", "Firmware": "the firmware is of the kind",
+    "Virtualization": "the machine is virtual, or of the kind", "KernelVersion": "the kernel's version compares so", "KernelCommandLine": "the kernel was given the word",
+    "Memory": "the machine has so much memory", "CPUs": "so many CPUs can be used", "Capability": "the capability is in the bounding set",
+    "OSRelease": "os-release has the value", "Security": "the security module is in use", "ACPower": "the machine is on mains power",
+    "NeedsUpdate": "/etc or /var is older than /usr", "FirstBoot": "the machine boots for the first time", "ControlGroupController": "the controllers are there",
+    "CPUFeature": "the CPU has the feature", "Credential": "the manager was given the credential", "MemoryPressure": "memory pressure is below the value",
+    "CPUPressure": "CPU pressure is below the value", "IOPressure": "disk pressure is below the value", "Version": "a version compares so",
+}  # fmt: skip
+
+_NOTED = """
+RebootArgument|text||Argument of the reboot of an action.
+JobTimeoutAction|word|none|What to do when a job takes too long.
+JobTimeoutRebootArgument|text||Argument of that reboot.
+SurviveFinalKillSignal|boolean|no|Spare the unit in the last kill of a shutdown (since 255).
+WantsMountsFor|paths||Paths whose mounts are wanted (since 256).
+RequiresOverridable|units||Old form of Requires=.
+RequisiteOverridable|units||Old form of Requisite=.
+BindTo|units||Old name of BindsTo=.
+PropagateReloadTo|units||Old name of PropagatesReloadTo=.
+PropagateReloadFrom|units||Old name of ReloadPropagatedFrom=.
+OnFailureIsolate|boolean|no|Old way to write OnFailureJobMode=isolate.
+"""
+#: What each dependency does (systemd.unit(5)).
+_MEANING = {
+    "Requires": "Units that are started along; without them this one fails, if it is ordered after them.",
+    "Wants": "Units that are started along; nothing depends on their success.",
+    "Requisite": "Units that must be active already.",
+    "BindsTo": "As Requires=, and this unit stops when one of them goes down.",
+    "PartOf": "Stop and restart of those units reach this one.",
+    "Upholds": "Units that are started again whenever they are down.",
+    "Conflicts": "Units that cannot be active together with this one.",
+    "Before": "Units that wait until this one is started.",
+    "After": "Units that this one waits for.",
+    "OnFailure": "Units that are started when this one fails.",
+    "OnSuccess": "Units that are started when this one ends well.",
+    "PropagatesReloadTo": "Units that a reload of this one reaches.",
+    "ReloadPropagatedFrom": "Units whose reload reaches this one.",
+    "PropagatesStopTo": "Units that a stop of this one reaches.",
+    "StopPropagatedFrom": "Units whose stop reaches this one.",
+    "JoinsNamespaceOf": "Units whose namespaces this one shares.",
+}
 
 ROWS = (
     *rows(
@@ -45,12 +86,10 @@ RequiresMountsFor|paths|unit.requires_mounts_for||Paths whose mounts are needed.
 """,
     ),
     *(
-        Directive("Unit", name, "deps", f"unit.dependencies.{name}", "noted" if name == "JoinsNamespaceOf" else "honoured", "Unit dependency.")
+        Directive("Unit", name, "deps", f"unit.dependencies.{name}", "noted" if name == "JoinsNamespaceOf" else "honoured", _MEANING[name])
         for name in _DEPENDENCIES
     ),
-    *(Directive("Unit", "Condition" + name, "condition", "unit.conditions", "honoured", "Skips the start unless it holds.") for name in _CONDITIONS),
-    *(Directive("Unit", "Assert" + name, "condition", "unit.asserts", "honoured", "Fails the start unless it holds.") for name in _CONDITIONS),
-    *noted("Unit", """
-    RebootArgument JobTimeoutAction JobTimeoutRebootArgument SurviveFinalKillSignal WantsMountsFor RequiresOverridable RequisiteOverridable BindTo
-    """),
+    *(Directive("Unit", "Condition" + name, "condition", "unit.conditions", "honoured", f"The start is skipped unless {text}.") for name, text in _CONDITIONS.items()),
+    *(Directive("Unit", "Assert" + name, "condition", "unit.asserts", "honoured", f"The start fails unless {text}.") for name, text in _CONDITIONS.items()),
+    *noted("Unit", _NOTED),
 )

@@ -12,6 +12,6 @@ LogCompress|logcompress|log.compress|no|Compress rotated output: no, yes, zstd o
 LogStreams|enum:merged,separate|log.streams|merged|Whether stdout and stderr share a pipe, in exact order, or have one each and can be told apart.
 """
 _NOTED = """
-    Instances
+Instances|number||How many workers of the service run.
 """
 ROWS = (*rows("X-Unitd", _HONOURED), *noted("X-Unitd", _NOTED))
