@@ -64,6 +64,7 @@ VERBS: dict[str, tuple[str, str, str]] = {
     "shutdown": ("control", "", "The same as exit"),
     "stop-all": ("control", "", "Stop all units; unitd goes on"),
     "web": ("web", "", "Print the address of the status page with its token, and have it ready"),
+    "systemd-stop": ("supervise", "UNIT", "For ExecStop= of unitd.service: leave at a restart, stop all units at a stop"),
     "completion": ("completion", "bash|zsh", "Print the completion script for a shell"),
     "help": ("help", "[VERB|DIRECTIVE...]", "Explain unitctl, a verb, or a directive of unit files"),
 }

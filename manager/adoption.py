@@ -10,7 +10,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from unitd.manager import bag, consolelink, procinfo, rebuild, takeover
+from unitd.manager import bag, consolelink, procinfo, rebuild, salvage, takeover
 from unitd.manager.output import STORES
 from unitd.manager.spec import SpawnSpec
 from unitd.manager.states import CLD_DUMPED, CLD_EXITED, CLD_KILLED, ArmTimer, ExecDone, Exit, Exited, ReadPidFile, Record, Spawn, Spawned
@@ -106,6 +106,8 @@ class Adoption:
                     os.close(pidfd)
                 continue
             unit = self.app.processes.spawned(token, pid, pidfd)
+            if self.app.systemd is not None and pid > 0:
+                self.app.systemd.spawned(pid, pidfd)
             if unit is not None:
                 self.app.engine.dispatch(unit, Spawned(token, pid, error))
 
@@ -113,6 +115,8 @@ class Adoption:
         for seq, pid, token, status in exits:
             self.app.unacknowledged = max(self.app.unacknowledged, seq)
             self.seen.add(token)
+            if self.app.systemd is not None:
+                self.app.systemd.exited(pid)
             if token.startswith(LOGGER_ID):
                 if pid == self.logger[0] and not self.app.done.done():
                     log.error("the logger ended (wait status %d); starting another, no output is lost", status)
@@ -158,6 +162,8 @@ class Adoption:
             self.app.sockets.restore_connection(unit, fds)
         elif kind == "fdstore":
             self.app.fd_store.restore(unit, fds)
+        elif name.startswith(salvage.GIVEN):
+            self.app.sockets.listeners.give(name.removeprefix(salvage.GIVEN), fds)
         else:  # the lock, say: the link holds a copy
             for fd in fds:
                 os.close(fd)
@@ -222,7 +228,8 @@ class Adoption:
             log.error("the %s job of %s is given up: %s", kind, unit, error)
 
     def pong(self) -> None:
-        self.app.on_pong()
+        if self.app.systemd is not None:
+            self.app.systemd.pong()
 
     def lost(self) -> None:
         """The warden is gone. Under systemd that starts both anew; otherwise there is nobody but us."""
@@ -258,6 +265,7 @@ class Adoption:
             "nice": 10,
             "cwd": "/",
             "stdout": 1,
+            "pdeathsig": signal.SIGKILL,  # the next warden's manager starts another, and two must not read one pipe
         }
         self.app.link.spawn([(spec, [theirs.fileno(), 2])])
         theirs.close()

@@ -42,6 +42,7 @@ from unitd.manager.senders import Senders
 from unitd.manager.sockets import Sockets
 from unitd.manager.states import Empty, Exit, Exited
 from unitd.manager.store import StateStore
+from unitd.manager.systemd import Supervised
 from unitd.manager.triggers import Triggers
 from unitd.manager.verbs.base import Context
 from unitd.manager.views import Views
@@ -57,7 +58,7 @@ class App:
     def __init__(self, config: Config, loop: asyncio.AbstractEventLoop, environ: dict[str, str], selector: BeatingSelector) -> None:
         """`environ` is what the warden gave: a warden that this process may have to become gets it too."""
         self.config, self.loop, self.environ, self.selector = config, loop, environ, selector
-        self.stopping = False
+        self.stopping = self.detached = False
         self.exit_code = 0
         self.unacknowledged = 0
         self.pid_file = os.environ.pop("UNITD_PIDFILE", "")
@@ -75,7 +76,9 @@ class App:
         self.link = WardenLink(warden, loop, self.adoption)
         self.adoption.same_warden = self.store.recall("warden") == procinfo.identity(os.getppid())
         self.store.note("warden", procinfo.identity(os.getppid()))
+        self.store.note("owner", environ.get(takeover.OWNER, ""))
         self.doors = Doors(self.link)
+        self.systemd = Supervised(environ, loop, lambda: self.engine, self.link) if "NOTIFY_SOCKET" in environ else None
         self.log_link = LogLink(loop, self.log_event)
         console = ConsoleLink(loop, self.link, config)
         self.output = Output(self.log_link, self.link, console, config.log_dir, config, lambda n: self.engine.unit(n))
@@ -101,7 +104,7 @@ class App:
         self.bus.on_subscriptions = self.sampler.wanted
         self.live = Live(self.bus, self.engine, self.views, self.sampler)
         self.context = Context(
-            self.engine, self.executor, self.loader, self.views, self.output, self.paths, self.bus.instance, self.reload_units, self.shutdown, self.live
+            self.engine, self.executor, self.loader, self.views, self.output, self.paths, self.bus.instance, self.reload_units, self.shutdown, self.live, self.detach
         )
 
     async def handle(self, request: Any, peer: Any) -> Any:
@@ -123,6 +126,8 @@ class App:
             self.unacknowledged = 0
         if self.stopping and not self.engine.jobs:
             self.finish()
+        if self.systemd is not None:
+            self.systemd.turn()
 
     def empty(self, unit: str) -> None:
         self.engine.dispatch(unit, Empty())
@@ -155,6 +160,9 @@ class App:
         gc.collect()
         gc.freeze()
         self.watch()
+        if self.systemd is not None:
+            self.systemd.begin(self.adoption.continued, self.processes.pidfds)
+            self.executor.later()
 
     def open_doors(self) -> None:
         """Everything is known now: hear services and clients. Raises OSError."""
@@ -163,9 +171,6 @@ class App:
         if NOTIFY not in self.link.held:
             self.link.store(NOTIFY, [self.notify.fileno()])
         self.bus.start(self.doors.listener(BUS, self.bus.bus_path), self.doors.listener(EVENTS, self.bus.events_path))
-
-    def on_pong(self) -> None:
-        """The warden lives."""
 
     def watch(self) -> None:
         """Have the warden notice when this process hangs."""
@@ -202,6 +207,8 @@ class App:
 
     async def reload_units(self) -> list[str]:
         """daemon-reload."""
+        if self.systemd is not None:
+            self.systemd.reloading()
         with self.loader.batch():
             for name in self.loader.list_files():
                 if "@." not in name and name not in self.engine.graph.units:
@@ -212,6 +219,8 @@ class App:
             log.warning("%s", line)
         self.output.refresh_all()
         self.bus.publish(*events.reloaded(told, time.time()))
+        if self.systemd is not None:
+            self.systemd.reloaded()
         return told
 
     def hang_up(self) -> None:
@@ -229,10 +238,12 @@ class App:
 
     def shutdown(self) -> None:
         """Stop all units in order, then leave. A second request changes nothing."""
-        if self.stopping:
+        if self.stopping or self.detached:
             return
         self.stopping = True
         log.info("stopping all units")
+        if self.systemd is not None:
+            self.systemd.stopping()
         self.bus.publish(*events.manager("stopping", self.bus.instance, time.time()))
         up = [n for n, r in self.engine.records.items() if r.active not in ("inactive", "failed") and n not in PERPETUAL]
         for name in up:
@@ -245,6 +256,13 @@ class App:
     def finish(self) -> None:
         if not self.done.done():
             self.done.set_result(self.exit_code)
+
+    def detach(self) -> None:
+        """Leave, and let everything run for the next unitd here."""
+        log.info("leaving; services run on")
+        self.detached = True
+        self.turn()
+        self.loop.call_later(0.05, self.finish)  # an answer goes out first
 
     async def run(self) -> int:
         """Serve until a shutdown is over; the exit code."""
@@ -262,16 +280,22 @@ class App:
             log.error("the logger does not answer; its last lines may be missing")
         self.sampler.close()
         await self.output.console.end(5)
-        self.bus.close()
-        self.doors.close()
-        if self.notify is not None:
-            self.notify.close()
-        self.store.close()
-        self.controllers.close()
+        self.store.close(over=not self.detached)
+        if not self.detached:
+            self.bus.close()
+            if takeover.DOORS not in self.environ:
+                self.doors.close()
+            if self.notify is not None:
+                self.notify.close()
+            self.controllers.close()
+            log.info("all units are stopped")
+        if self.systemd is not None:
+            self.systemd.close()
         if self.pid_file and os.path.exists(self.pid_file):
             os.unlink(self.pid_file)
-        log.info("all units are stopped")
         self.link.quit(code)
+        if self.detached:
+            os._exit(code)  # closing the bus would answer those who wait for the next manager
         return code
 
 
@@ -294,6 +318,8 @@ def main() -> int:
     logging.basicConfig(stream=sys.stderr, format="unitd: %(message)s", level=getattr(logging, config.log_level.upper()))
     for name in [k for k in os.environ if k.startswith("UNITD_") and k not in ("UNITD_WARDEN_FD", "UNITD_PIDFILE", "UNITD_CGROUP")]:
         del os.environ[name]
+    for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INVOCATION_ID", "FDSTORE", "MAINPID", "JOURNAL_STREAM"):
+        os.environ.pop(name, None)  # ours, not the services'
     raise_file_limit()
     selector = BeatingSelector()
     loop = asyncio.SelectorEventLoop(selector)

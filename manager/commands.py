@@ -14,13 +14,25 @@ from unitd.manager.verbs import (
     logs,
     questions,
     sockets,
+    supervision,
     triggers,
 )
 from unitd.manager.verbs.base import VERBS, Context, failure
 from unitd.units.errors import ValueProblem
 
 #: Every module that has verbs; importing them filled `VERBS`.
-MODULES = (clean, control, files, jobs, live, logs, questions, sockets, triggers)
+MODULES = (
+    clean,
+    control,
+    files,
+    jobs,
+    live,
+    logs,
+    questions,
+    sockets,
+    supervision,
+    triggers,
+)
 
 
 async def handle(context: Context, request: Request, peer: Peer) -> Reply:

@@ -8,12 +8,13 @@ import errno
 import fcntl
 import os
 import sys
+import time
 import uuid
+from collections.abc import Mapping
 
 import unitd
 from unitd.bus.endpoint import runtime_dir
-from unitd.manager import takeover
-from unitd.manager.bag import Bag
+from unitd.manager import salvage, takeover
 from unitd.manager.config import Config, ConfigError, default_path, load
 
 
@@ -69,20 +70,32 @@ def fail(message: str, code: int = 1) -> int:
     return code
 
 
-def take_runtime_dir(path: str) -> int:
-    """Make the runtime directory and lock it; the lock's descriptor. Raises OSError (EWOULDBLOCK: another unitd has it)."""
+def take_runtime_dir(path: str, patience: float = 0.0) -> int:
+    """Make the runtime directory and lock it; the lock's descriptor. Raises OSError (EWOULDBLOCK: another unitd has it).
+
+    A manager that is about to die with its warden may hold the lock for `patience` seconds more.
+    """
     os.makedirs(path, mode=0o751, exist_ok=True)
     if os.stat(path).st_uid != os.getuid():
         raise PermissionError(errno.EPERM, f"{path} belongs to somebody else")
     os.chmod(path, 0o751)  # services of other users reach the notify socket through it; they can list nothing
     lock = os.open(os.path.join(path, "lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    return lock
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise
+            time.sleep(0.02)
+        else:
+            return lock
 
 
 def main(argv: list[str] | None = None) -> int:
     """Entry point of the `unitd` command. Returns only on an error."""
     arguments = parser().parse_args(argv)
+    given = salvage.handed_over(os.environ)
     try:
         config = settings(arguments, dict(os.environ), os.getuid())
     except ConfigError as error:
@@ -94,7 +107,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.pidfile and not arguments.daemon:
         return fail("--pidfile goes with --daemon", 2)
     try:
-        lock = take_runtime_dir(config.runtime_dir)
+        lock = take_runtime_dir(config.runtime_dir, 5.0 if supervised(os.environ) else 0.0)
         os.makedirs(config.log_dir, mode=0o755, exist_ok=True)
     except BlockingIOError:
         return fail(f"cannot start, because another unitd runs on {config.runtime_dir}; talk to it with unitctl, or choose another --runtime-dir")
@@ -102,7 +115,7 @@ def main(argv: list[str] | None = None) -> int:
         return fail(f"cannot start, because {error.filename or config.runtime_dir}: {error.strerror}; choose --runtime-dir and --log-dir that you may write")
     if arguments.daemon:
         daemonize(arguments.pidfile, lock, config.log_dir)
-    begin(config, lock)
+    begin(config, lock, given)
     return 1
 
 
@@ -122,15 +135,31 @@ def daemonize(pid_path: str | None, lock: int, log_dir: str) -> None:
         os.environ["UNITD_PIDFILE"] = path  # the manager removes it at the end
 
 
-def begin(config: Config, lock: int) -> None:
-    """Become the warden of a new life, or of one that was cut off and of which something still runs."""
+def begin(config: Config, lock: int, given: dict[str, list[int]]) -> None:
+    """Become the warden of a new life, or of one that was cut off and of which something still runs. `given` are systemd's descriptors."""
     import msgspec
 
     environ = dict(os.environ)
     environ[takeover.CONFIG] = msgspec.json.encode(config).decode()
-    environ[takeover.LIFE] = uuid.uuid4().hex
-    environ[takeover.OWNER] = str(os.getpid())
-    takeover.become_warden(Bag(store={takeover.LOCK: [lock]}), environ)
+    found = salvage.look(config.runtime_dir, given)
+    for message in found.messages:
+        print(f"unitd: {message}", file=sys.stderr, flush=True)
+    environ[takeover.LIFE] = found.life or uuid.uuid4().hex
+    environ[takeover.OWNER] = found.owner or str(os.getpid())
+    for name in (takeover.SYSTEMD, takeover.DOORS):
+        environ.pop(name, None)
+    if found.doors:
+        environ[takeover.DOORS] = "systemd"
+    if supervised(environ):
+        environ[takeover.SYSTEMD] = "1"
+        environ[takeover.FORGET] = " ".join(found.forget)
+    found.bag.store[takeover.LOCK] = [lock]
+    takeover.become_warden(found.bag, environ)
+
+
+def supervised(environ: Mapping[str, str]) -> bool:
+    """Were we started by a systemd that restarts us, and keeps descriptors for us?"""
+    return bool(environ.get("NOTIFY_SOCKET")) and bool(environ.get("INVOCATION_ID"))
 
 
 if __name__ == "__main__":

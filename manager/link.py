@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import os
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from unitd.manager import wire
@@ -52,6 +52,8 @@ class WardenLink:
         self._closed = False
         self.held: dict[str, list[int]] = {}  # copies of what the warden keeps: if it dies they are all there is
         self.sequence = 0  # of the last exit that came
+        self.on_store: Callable[[str, Sequence[int]], None] = lambda name, fds: None
+        self.on_drop: Callable[[str], None] = lambda name: None
         loop.add_reader(sock.fileno(), self._readable)
 
     # -- requests
@@ -92,6 +94,7 @@ class WardenLink:
             part = list(fds[i : i + wire.MAX_FDS])
             self._send(wire.STORE, [[name, len(part)]], part)
         self._hold(name, fds)
+        self.on_store(name, fds)
 
     def _hold(self, name: str, fds: Sequence[int]) -> None:
         self.held.setdefault(name, []).extend(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in fds)
@@ -101,6 +104,7 @@ class WardenLink:
         self._send(wire.DROP, name)
         for fd in self.held.pop(name, ()):
             os.close(fd)
+        self.on_drop(name)
 
     def watch(self, limit: float | None, timer: int) -> None:
         """Ready. Have the warden replace this process when `timer` goes off, or when it is stopped for `limit` seconds; None: never."""

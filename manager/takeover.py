@@ -22,6 +22,10 @@ log = logging.getLogger("unitd")
 #: Environment between warden and manager. LIFE is the same from the first start to the orderly end, OWNER, the first warden's pid,
 #: is in the names of cgroups. SYSTEMD: systemd started the warden, and will do so again.
 CONFIG, LIFE, OWNER, SYSTEMD = "UNITD_CONFIG_JSON", "UNITD_LIFE", "UNITD_OWNER", "UNITD_SYSTEMD"
+#: systemd opened the bus.
+DOORS = "UNITD_DOORS"
+#: Names in systemd's store that are of no use any more.
+FORGET = "UNITD_FORGET"
 #: In the warden's store: the locked file that keeps a second unitd away.
 LOCK = "unitd:lock"
 

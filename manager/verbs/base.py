@@ -52,6 +52,7 @@ class Context:
     reload_units: Callable[[], Awaitable[list[str]]]
     shutdown: Callable[[], None]
     live: Live
+    detach: Callable[[], None]  # leave and let services run
 
     def expand(self, patterns: list[str], known_only: bool = True) -> list[Unit]:
         """Units by name or glob; globs match loaded units only (case ctl-014)."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import select
 import signal
 import socket
 import sqlite3
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -198,12 +200,20 @@ def orphaned() -> Iterator[Manager]:
     try:
         yield m
     finally:
-        for pid in marked(str(m.base)):
-            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not kill_all(m), "it rises again and again")  # a manager that is left becomes a warden
         if m.process is not None:
             m.process.communicate(timeout=PATIENCE)
             m.process = None
         m.close()
+
+
+def kill_all(m: Manager) -> bool:
+    """SIGKILL for everything below this unitd; was there anything?"""
+    found = marked(str(m.base))
+    for pid in found:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return bool(found)
 
 
 def kill_warden(m: Manager) -> int:
@@ -297,3 +307,62 @@ def test_connects_wait_while_managers_change(manager: Manager) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(manager.run / "bus"))  # nobody is there yet
     next_manager(manager, pid)
+
+
+def test_both_are_killed(orphaned: Manager) -> None:
+    m = orphaned
+    m.write("count.service", COUNTER)
+    m.write("gone.service", "[Service]\nExecStart=/bin/sleep 1000\n")
+    m.write("again.service", STEADY)
+    m.boot().ok("start", "count", "gone", "again")
+    pids = {unit: m.pid(unit) for unit in ("count", "gone", "again")}
+    assert m.process is not None
+    manager_pid = m.manager_pid()
+    os.kill(manager_pid, signal.SIGSTOP)  # it shall not take over
+    m.process.kill()
+    os.kill(manager_pid, signal.SIGKILL)
+    m.process.communicate(timeout=PATIENCE)
+    for unit in ("gone", "again"):
+        os.kill(pids[unit], signal.SIGKILL)
+    wait_until(lambda: not alive(pids["gone"]) and not alive(pids["again"]), "they live")
+    m.boot()
+    assert any("1 processes of an earlier unitd run on" in line for line in m.messages)
+    assert m.pid("count") == pids["count"]
+    m.wait_for("again.service", ActiveState="active", SubState="running", NRestarts="1")
+    m.wait_for("gone.service", ActiveState="failed")
+    assert "unknown" in m.ctl("status", "gone").stdout
+    seen = len(numbers(m, "count"))
+    wait_until(lambda: len(numbers(m, "count")) > seen, "no more lines come")
+    m.ok("stop", "count")
+    whole(m, "count")
+    assert m.stop() == 0
+    assert not alive(pids["count"])
+    m.boot()  # after an orderly end nothing is left to take over
+    assert not any("earlier unitd" in line for line in m.messages[-3:])
+
+
+def test_a_second_unitd_is_refused_whoever_is_the_warden(orphaned: Manager) -> None:
+    m = orphaned
+    m.write("steady.service", STEADY)
+    m.boot().ok("start", "steady")
+    warden = kill_warden(m)
+    second = subprocess.run(m.command(), env=m.environ, capture_output=True, text=True, timeout=60, check=False)
+    assert second.returncode == 1
+    assert "another unitd runs on" in second.stderr
+    end(m, warden)
+
+
+def test_detach_leaves_services_to_the_next(manager: Manager) -> None:
+    manager.write("count.service", COUNTER)
+    manager.boot().ok("start", "count")
+    before = manager.pid("count")
+    with Client(f"ipc://{manager.run}/bus") as client:
+        client.call("detach")
+    assert manager.process is not None
+    manager.process.communicate(timeout=PATIENCE)
+    assert manager.process.returncode == 0
+    assert alive(before)
+    manager.boot()
+    assert manager.pid("count") == before
+    manager.ok("stop", "count")
+    whole(manager, "count")
