@@ -25,6 +25,7 @@ from unitd.manager.controllers import Controllers
 from unitd.manager.doors import Doors
 from unitd.manager.engine import Engine
 from unitd.manager.executor import Executor
+from unitd.manager.exiton import ExitOn
 from unitd.manager.fdstore import FdStore
 from unitd.manager.heartbeat import BeatingSelector
 from unitd.manager.jobs import Refused
@@ -44,6 +45,7 @@ from unitd.manager.states import Empty, Exit, Exited
 from unitd.manager.store import StateStore
 from unitd.manager.systemd import Supervised
 from unitd.manager.triggers import Triggers
+from unitd.manager.unitcache import KeptUnits
 from unitd.manager.verbs.base import Context
 from unitd.manager.views import Views
 from unitd.units import special
@@ -90,7 +92,9 @@ class App:
         self.processes = Processes(loop, cgroups, os.getppid(), lambda n: self.engine.record(n), self.empty, self.alien_exit)
         notify_path = os.path.join(config.runtime_dir, "notify")
         self.executor = Executor(loop, self.link, self.processes, self.output, host, notify_path, self.bus.publish, self.turn, self.controllers)
-        self.engine = Engine(self.loader, self.executor)
+        cache = os.path.join(config.runtime_dir, "units.cache")
+        self.units = KeptUnits(cache, self.loader.load, loop, lambda: self.engine.graph.units.values())
+        self.engine = Engine(self.units, self.executor)
         self.executor.engine = self.engine
         self.executor.act = self.act
         self.triggers = Triggers(loop, self.engine, self.executor, config.state_dir, os.getppid())
@@ -102,9 +106,10 @@ class App:
         self.views.sources += [self.sockets.properties, lambda unit: {"NFileDescriptorStore": str(self.fd_store.count(unit.name))} if unit.type == "service" else {}]
         self.sampler = Sampler(loop, self.bus, self.engine, self.processes)
         self.bus.on_subscriptions = self.sampler.wanted
+        self.exit_on = ExitOn(config.exit_on, self.engine, loop.call_soon, self.leave)
         self.live = Live(self.bus, self.engine, self.views, self.sampler)
         self.context = Context(
-            self.engine, self.executor, self.loader, self.views, self.output, self.paths, self.bus.instance, self.reload_units, self.shutdown, self.live, self.detach
+            self.engine, self.executor, self.loader, self.views, self.output, self.paths, self.bus.instance, self.reload_units, self.shutdown, self.live, self.detach, self.reexec
         )
 
     async def handle(self, request: Any, peer: Any) -> Any:
@@ -156,9 +161,14 @@ class App:
         self.bus.publish(*events.manager("started", self.bus.instance, time.time()))
         if not self.adoption.continued and not self.stopping:
             self.first_start()
+        if stopping := self.store.recall("stopping"):  # the last manager died over it
+            self.exit_code = int(stopping)
+            self.shutdown()
+        if self.config.exit_on and not self.stopping:
+            self.exit_on.begin()
         log.info("ready (bus ipc://%s)", os.path.join(self.config.runtime_dir, "bus"))
-        gc.collect()
         gc.freeze()
+        gc.enable()
         self.watch()
         if self.systemd is not None:
             self.systemd.begin(self.adoption.continued, self.processes.pidfds)
@@ -183,8 +193,7 @@ class App:
             for name in self.loader.list_files():
                 if "@." not in name:
                     self.engine.unit(name)
-        if wanted == "none":
-            return
+        names: list[str] = []
         if wanted == "default":
             names = ["default.target"]
         elif wanted == "all":
@@ -197,8 +206,10 @@ class App:
             if len(ours) < len(names):
                 log.warning("%d units in systemd's own directories are not started: what the machine boots with is for systemd", len(names) - len(ours))
             names = ours
-        else:
+        elif wanted != "none":
             names = [n for n in wanted.split(",") if n]
+        if self.config.exit_on and self.config.exit_on not in names:
+            names.append(self.config.exit_on)
         for name in names:
             try:
                 self.engine.submit([name], "start")
@@ -209,6 +220,7 @@ class App:
         """daemon-reload."""
         if self.systemd is not None:
             self.systemd.reloading()
+        self.units.reread()
         with self.loader.batch():
             for name in self.loader.list_files():
                 if "@." not in name and name not in self.engine.graph.units:
@@ -241,6 +253,7 @@ class App:
         if self.stopping or self.detached:
             return
         self.stopping = True
+        self.store.note("stopping", str(self.exit_code))
         log.info("stopping all units")
         if self.systemd is not None:
             self.systemd.stopping()
@@ -257,6 +270,18 @@ class App:
         if not self.done.done():
             self.done.set_result(self.exit_code)
 
+    def leave(self, code: int) -> None:
+        """The unit of --exit-on has ended."""
+        if not self.stopping:
+            log.info("%s has ended; ending with exit status %d", self.config.exit_on, code)
+            self.exit_code = code
+            self.shutdown()
+
+    def reexec(self) -> None:
+        """The successor is another program: it reads all anew."""
+        self.units.reread()
+        self.link.reexec()
+
     def detach(self) -> None:
         """Leave, and let everything run for the next unitd here."""
         log.info("leaving; services run on")
@@ -269,6 +294,8 @@ class App:
         for number in (signal.SIGTERM, signal.SIGINT):
             self.loop.add_signal_handler(number, self.shutdown)
         self.loop.add_signal_handler(signal.SIGHUP, self.hang_up)
+        for number in (signal.SIGUSR1, signal.SIGUSR2):
+            signal.signal(number, signal.SIG_IGN)  # they mean nothing here, and are no reason to die
         self.adoption.load()
         self.link.hello()
         await self.adoption.ready

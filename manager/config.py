@@ -92,6 +92,7 @@ class Config:
     default_start_limit_burst: int = 5
     stop_timeout: float | None = None
     hang_timeout: float | None = 30.0
+    exit_on: str = ""  # from the command line
 
     def defaults(self) -> Defaults:
         """What the unit loader takes for directives that are absent."""

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 
 import unitd
 from unitd.bus.endpoint import runtime_dir
-from unitd.manager import salvage, takeover
+from unitd.manager import salvage, takeover, unitcache
 from unitd.manager.config import Config, ConfigError, default_path, load
+from unitd.units.suffix import with_suffix
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,6 +28,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--state-dir", metavar="DIR", help="where stamps of timers are kept")
     p.add_argument("--config", metavar="FILE", help="unitd.conf to read")
     p.add_argument("--start", metavar="default|all|none|UNIT,...", help="what to start at first")
+    p.add_argument("--exit-on", metavar="UNIT", help="start this unit as well, and end with its exit code when it has ended")
     p.add_argument("--daemon", action="store_true", help="go to the background")
     p.add_argument("--pidfile", metavar="FILE", help="with --daemon: where to write the process ID")
     p.add_argument("--log-level", metavar="LEVEL", choices=["debug", "info", "warning", "error"], help="of unitd's own messages")
@@ -52,6 +54,8 @@ def settings(arguments: argparse.Namespace, environ: dict[str, str], uid: int) -
         changes["start"] = arguments.start
     if arguments.log_format:
         changes.update(log_format=arguments.log_format, log_console=True)
+    if arguments.exit_on:
+        changes["exit_on"] = with_suffix(arguments.exit_on)
     if arguments.log_level:
         changes["log_level"] = arguments.log_level
     config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]
@@ -141,6 +145,7 @@ def begin(config: Config, lock: int, given: dict[str, list[int]]) -> None:
 
     environ = dict(os.environ)
     environ[takeover.CONFIG] = msgspec.json.encode(config).decode()
+    unitcache.forget(os.path.join(config.runtime_dir, "units.cache"))
     found = salvage.look(config.runtime_dir, given)
     for message in found.messages:
         print(f"unitd: {message}", file=sys.stderr, flush=True)

@@ -22,6 +22,8 @@ log = logging.getLogger("unitd")
 #: Environment between warden and manager. LIFE is the same from the first start to the orderly end, OWNER, the first warden's pid,
 #: is in the names of cgroups. SYSTEMD: systemd started the warden, and will do so again.
 CONFIG, LIFE, OWNER, SYSTEMD = "UNITD_CONFIG_JSON", "UNITD_LIFE", "UNITD_OWNER", "UNITD_SYSTEMD"
+#: Where Python finds packages: a manager starts without looking for them.
+PATH = "UNITD_PATH"
 #: systemd opened the bus.
 DOORS = "UNITD_DOORS"
 #: Names in systemd's store that are of no use any more.
@@ -35,11 +37,9 @@ def become_warden(contents: Bag, environ: Mapping[str, str]) -> NoReturn:
     package = os.path.dirname(os.path.dirname(os.path.abspath(unitd.__file__)))
     warden = os.path.join(package, "unitd", "manager", "warden.py")
     environ = dict(environ)
-    path = environ.get("PYTHONPATH", "")
-    if package not in sys.path or package in path.split(":"):
-        environ["PYTHONPATH"] = package if not path else path
+    environ[PATH] = os.pathsep.join(dict.fromkeys([package, *(os.path.abspath(p) for p in sys.path if p)]))
     environ[bag.VARIABLE] = str(bag.pack(contents))
-    command = [sys.executable, "-I", "-S", warden, "--package-dir", package, "--", sys.executable, "-m", "unitd.manager.app"]
+    command = [sys.executable, "-I", "-S", warden, "--package-dir", package, "--", sys.executable, "-I", "-S", os.path.join(package, "unitd", "manager", "start.py")]
     os.execve(sys.executable, command, environ)  # noqa: S606 - with arguments of our own
 
 

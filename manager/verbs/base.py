@@ -53,6 +53,7 @@ class Context:
     shutdown: Callable[[], None]
     live: Live
     detach: Callable[[], None]  # leave and let services run
+    reexec: Callable[[], None]  # have warden and manager replaced by what is on disk
 
     def expand(self, patterns: list[str], known_only: bool = True) -> list[Unit]:
         """Units by name or glob; globs match loaded units only (case ctl-014)."""

@@ -64,5 +64,5 @@ async def exit(c: Context, request: Request) -> Reply:
 @verb("daemon-reexec")
 async def daemon_reexec(c: Context, request: Request) -> Reply:
     """Have the warden end this manager and become the program on disk, which starts a manager that takes over where this one stopped."""
-    asyncio.get_running_loop().call_later(0.05, c.executor.link.reexec)  # the answer goes out first
+    asyncio.get_running_loop().call_later(0.05, c.reexec)  # the answer goes out first
     return Reply(id=request.id, ok=True)
