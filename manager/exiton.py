@@ -12,12 +12,12 @@ if TYPE_CHECKING:
 
 
 def exit_code(record: Record) -> int:
-    """What the unit's main process ended with: its exit code, 128 + N for signal N; 1 if the unit failed without one, 0 otherwise."""
+    """What the unit's main process ended with: its exit code, 128 + N for signal N; 1 if the unit failed without one or was never up, 0 otherwise."""
     if record.exec_main_code == CLD_EXITED and (record.exec_main_status or record.result == "success"):
         return record.exec_main_status
     if record.exec_main_code and record.exec_main_code != CLD_EXITED:
         return 128 + record.exec_main_status
-    return 0 if record.result == "success" and record.active == "inactive" else 1
+    return 0 if record.result == "success" and record.active == "inactive" and "InactiveExit" in record.stamps else 1
 
 
 def has_ended(record: Record, job: bool) -> bool:

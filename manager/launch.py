@@ -55,10 +55,12 @@ def settings(arguments: argparse.Namespace, environ: dict[str, str], uid: int) -
     if arguments.log_format:
         changes.update(log_format=arguments.log_format, log_console=True)
     if arguments.exit_on:
-        changes["exit_on"] = with_suffix(arguments.exit_on)
+        changes["exit_on"] = arguments.exit_on
     if arguments.log_level:
         changes["log_level"] = arguments.log_level
     config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+    if config.exit_on:
+        config = dataclasses.replace(config, exit_on=with_suffix(config.exit_on))
     if not config.runtime_dir:
         config = dataclasses.replace(config, runtime_dir=runtime_dir(uid, environ))
     home = environ.get("XDG_STATE_HOME") or os.path.join(environ.get("HOME", "/"), ".local/state")
