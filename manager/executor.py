@@ -77,6 +77,7 @@ class Executor:
         self._close_after: list[int] = []
         self._idle: list[int] = []  # write ends of pipes that Type=idle services wait on
         self._pid_file_watch: dict[str, Callable[[], None]] = {}
+        self._environ = dict(os.environ)
         self._made_credentials: dict[str, str] = {}  # unit -> invocation
         self._memory_watch: dict[str, Callable[[], None]] = {}
         #: Effects of one unit type only: class of the effect -> who carries it out. Filled by the parts that do.
@@ -247,7 +248,7 @@ class Executor:
         return (
             spawnspec.SpawnContext(
                 token=effect.token,
-                base_env=dict(os.environ),
+                base_env=self._environ,
                 invocation=record.invocation,
                 notify_socket=self.notify_path if access in ("exec", "all") or (access == "main" and main) else "",
                 watchdog_usec=watchdog if effect.role == "ExecStart" else 0,

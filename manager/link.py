@@ -6,6 +6,7 @@ import asyncio
 import fcntl
 import os
 import socket
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
@@ -52,6 +53,7 @@ class WardenLink:
         self._closed = False
         self.held: dict[str, list[int]] = {}  # copies of what the warden keeps: if it dies they are all there is
         self.sequence = 0  # of the last exit that came
+        self._stores: deque[tuple[str, list[int]]] = deque()
         self.on_store: Callable[[str, Sequence[int]], None] = lambda name, fds: None
         self.on_drop: Callable[[str], None] = lambda name: None
         loop.add_reader(sock.fileno(), self._readable)
@@ -90,14 +92,28 @@ class WardenLink:
 
     def store(self, name: str, fds: Sequence[int]) -> None:
         """Have the warden keep copies of `fds` under `name`, added to what is there."""
-        for i in range(0, len(fds), wire.MAX_FDS):
-            part = list(fds[i : i + wire.MAX_FDS])
-            self._send(wire.STORE, [[name, len(part)]], part)
-        self._hold(name, fds)
+        copies = self._hold(name, fds)
+        if not self._stores:
+            self._loop.call_soon(self._flush_stores)
+        for i in range(0, len(copies), wire.MAX_FDS):
+            self._stores.append((name, copies[i : i + wire.MAX_FDS]))
         self.on_store(name, fds)
 
-    def _hold(self, name: str, fds: Sequence[int]) -> None:
-        self.held.setdefault(name, []).extend(fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in fds)
+    def _hold(self, name: str, fds: Sequence[int]) -> list[int]:
+        copies = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in fds]
+        self.held.setdefault(name, []).extend(copies)
+        return copies
+
+    def _flush_stores(self) -> None:
+        """What is to be kept, in as few messages as it fits into; before anything else that is said."""
+        while self._stores:
+            names: list[list[object]] = []
+            fds: list[int] = []
+            while self._stores and len(fds) + len(self._stores[0][1]) <= wire.MAX_FDS:
+                name, part = self._stores.popleft()
+                names.append([name, len(part)])
+                fds += part
+            self._say(wire.STORE, names, fds)
 
     def drop(self, name: str) -> None:
         """Have the warden close what it keeps under `name`."""
@@ -132,6 +148,10 @@ class WardenLink:
             self._channel.close()
 
     def _send(self, kind: str, body: object, fds: Sequence[int] = ()) -> None:
+        self._flush_stores()
+        self._say(kind, body, fds)
+
+    def _say(self, kind: str, body: object, fds: Sequence[int]) -> None:
         if self._closed:
             return
         self._channel.send(kind, body, fds)
