@@ -9,15 +9,20 @@ import gc
 import os
 import sys
 
-gc.disable()  # nothing of what a start makes is garbage; `App.begin` turns it on
-_standard = list(sys.path[1:])
-sys.path[:] = [*[p for p in os.environ.get("UNITD_PATH", "").split(os.pathsep) if p and p not in _standard], *_standard]
-sys.modules["ssl"] = None  # type: ignore[assignment] # asyncio does without, and a tenth of the start with it
-import asyncio  # noqa: E402, F401
 
-del sys.modules["ssl"]
+def main() -> int:
+    """Import what there is to import, quickly, and be the manager."""
+    gc.disable()  # nothing of what a start makes is garbage; `App.begin` turns it on
+    standard = sys.path[1:]  # without the directory of this file
+    sys.path[:] = [*[p for p in os.environ.get("UNITD_PATH", "").split(os.pathsep) if p and p not in standard], *standard]
+    sys.modules["ssl"] = None  # type: ignore[assignment] # asyncio does without it, and starts faster
+    import asyncio  # noqa: F401
+
+    del sys.modules["ssl"]
+    from unitd.manager.app import main as run
+
+    return run()
+
 
 if __name__ == "__main__":
-    from unitd.manager.app import main
-
     sys.exit(main())
