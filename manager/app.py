@@ -171,7 +171,7 @@ class App:
         gc.enable()
         self.watch()
         if self.systemd is not None:
-            self.systemd.begin(self.adoption.continued, self.processes.pidfds)
+            self.systemd.begin(self.adoption.continued, self.processes.pidfds, self.sockets.listeners.unclaimed)
             self.executor.later()
 
     def open_doors(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import resource
 import time
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from unitd.manager.engine import Engine
     from unitd.manager.link import WardenLink
 
+log = logging.getLogger("unitd")
 STATUS_AT_MOST_EVERY = 1.0
 EXTEND_EVERY, EXTEND_BY = 15.0, 45.0
 
@@ -33,6 +35,7 @@ class Supervised:
         del os.environ["NOTIFY_SOCKET"]
         self._ready = False
         self._stopping = False
+        self._unclaimed: Callable[[], list[str]] = list
         self._said = ""
         self._status_due: asyncio.TimerHandle | None = None
         self._extend_due: asyncio.TimerHandle | None = None
@@ -47,12 +50,13 @@ class Supervised:
 
     # -- life
 
-    def begin(self, continued: bool, pidfds: Mapping[int, int]) -> None:
+    def begin(self, continued: bool, pidfds: Mapping[int, int], unclaimed: Callable[[], list[str]]) -> None:
         """The manager serves. Ready is said when everything that is to be started at first has been; at once by a successor."""
         for name, fds in self.link.held.items():
             self.forwarder.stored(name, fds)
         for pid, fd in pidfds.items():
             self.spawned(pid, fd)
+        self._unclaimed = unclaimed if not continued else list
         for name in self._forget:
             self.forwarder.forget(name)
         if self.interval:
@@ -76,6 +80,8 @@ class Supervised:
             if not self._stopping:
                 self._cancel_extending()
             self._said = self.counts()
+            for name in self._unclaimed():
+                log.warning("systemd opened a socket called %s, and no socket unit that was started claims it; is its ListenStream= the same?", name)
             self.say("READY=1", f"MAINPID={os.getppid()}", f"STATUS={self._said}")
 
     def reloading(self) -> None:
