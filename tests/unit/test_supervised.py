@@ -99,7 +99,7 @@ def test_watchdog_and_limit() -> None:
 
 
 def test_processes_are_found_again_and_no_others(tmp_path: Path) -> None:
-    child = subprocess.Popen(["sh", "-c", "read x; echo out; sleep 1000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    child = subprocess.Popen(["sh", "-c", "read x; echo out; exec sleep 1000"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     dead = subprocess.Popen(["true"])
     dead.wait()
     try:
@@ -130,7 +130,10 @@ def test_processes_are_found_again_and_no_others(tmp_path: Path) -> None:
         assert salvage.look(str(tmp_path), {}).life == ""
     finally:
         child.kill()
-        child.communicate()
+        child.wait()
+        for pipe in (child.stdin, child.stdout):
+            if pipe is not None:
+                pipe.close()
 
 
 def test_what_systemd_kept_is_sorted(tmp_path: Path) -> None:
