@@ -35,6 +35,18 @@ def exit_of(wait_status: int) -> Exit:
     return Exit(CLD_DUMPED if os.WCOREDUMP(wait_status) else CLD_KILLED, os.WTERMSIG(wait_status))
 
 
+def _done_with(pidfd: int, number: int = 0) -> None:
+    """Close a pidfd, with a signal for the process if it is still there."""
+    if pidfd >= 0:
+        try:
+            if number:
+                signal.pidfd_send_signal(pidfd, number)
+        except ProcessLookupError:
+            pass  # it has ended by itself
+        finally:
+            os.close(pidfd)
+
+
 class Adoption:
     """Implements `link.LinkHandler`."""
 
@@ -71,16 +83,15 @@ class Adoption:
         for pid, token, pidfd in kids:
             self.seen.add(token)
             if token.startswith(LOGGER_ID):
-                os.kill(pid, signal.SIGKILL)  # it served the manager that is gone
-                os.close(pidfd)
+                _done_with(pidfd, signal.SIGKILL)  # it served the manager that is gone
                 continue
             if token.startswith(consolelink.CONSOLE_ID):
                 self.app.output.console.seen()
-                os.close(pidfd)
+                _done_with(pidfd)
                 continue
             if token.startswith("pid:"):  # a main process that was not spawned as such; the warden looks after it
                 self.app.processes.in_care(pid)
-                os.close(pidfd)
+                _done_with(pidfd)
                 continue
             unit = self.app.processes.spawned(token, pid, pidfd)
             if unit is None:
