@@ -2,7 +2,7 @@
 
     survival.py [--kills N] [--reexecs N] [--hangs N] [--wardens N]     without systemd
     survival.py --systemd [...] [--restarts N]                          under systemd in a container (root, systemd-container, debootstrap)
-    survival.py --gap [UNITS...] [--kills N]                            how long the bus does not answer after a kill of the manager
+    survival.py --gap [--standby] [UNITS...] [--kills N]                            how long the bus does not answer after a kill of the manager
 """
 
 from __future__ import annotations
@@ -231,6 +231,10 @@ def gaps(arguments: argparse.Namespace) -> None:
 
     for count in arguments.units or [10, 1000]:
         with bench(count) as b:
+            if arguments.standby:
+                conf = b.manager.base / "unitd.conf"
+                conf.write_text("standby = yes\n")
+                b.manager.extra = ["--config", str(conf)]
             b.boot()
             run = Plain()
             run.manager.close()
@@ -238,8 +242,8 @@ def gaps(arguments: argparse.Namespace) -> None:
             found = []
             for _ in range(arguments.kills):
                 found.append(run.gap(lambda pid: os.kill(pid, signal.SIGKILL)))
-                pause(0.3)
-            report(f"SIGKILL of the manager at {count} units", arguments.kills, found)
+                pause(3.0 if arguments.standby else 0.3)
+            report(f"SIGKILL of the manager at {count} units{' with one in reserve' if arguments.standby else ''}", arguments.kills, found)
 
 
 def main() -> None:
@@ -250,6 +254,7 @@ def main() -> None:
         p.add_argument(f"--{name}", type=int, default=number, metavar="N")
     p.add_argument("--systemd", action="store_true")
     p.add_argument("--gap", action="store_true")
+    p.add_argument("--standby", action="store_true")
     arguments = p.parse_args()
     if arguments.gap:
         gaps(arguments)

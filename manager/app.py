@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from unitd.bus.server import BusServer
-from unitd.manager import commands, events, ownunits, procinfo, takeover
+from unitd.manager import commands, events, ownunits, patience, procinfo, takeover, wire
 from unitd.manager.adoption import BUS, EVENTS, NOTIFY, Adoption
 from unitd.manager.cgroup import CgroupTree
 from unitd.manager.config import Config
@@ -332,6 +332,13 @@ def raise_file_limit() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def wait_until_needed(fd: int) -> int | None:
+    """In reserve: nothing is open or read yet. How many managers before failed at their start; None when the warden is gone."""
+    with socket.socket(fileno=os.dup(fd)) as sock:
+        data = sock.recv(100)
+    return int(data[1:]) if data[:1] == wire.WAKE.encode() else None
+
+
 def main() -> int:
     """Entry point of the manager process, started by the warden."""
     import faulthandler
@@ -348,6 +355,13 @@ def main() -> int:
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INVOCATION_ID", "FDSTORE", "MAINPID", "JOURNAL_STREAM"):
         os.environ.pop(name, None)  # ours, not the services'
     raise_file_limit()
+    if environ.get(patience.RESERVE) == "1":
+        setproctitle.setproctitle("unitd: manager in reserve")
+        stillborn = wait_until_needed(int(os.environ["UNITD_WARDEN_FD"]))
+        if stillborn is None:
+            return 0
+        environ["UNITD_STILLBORN"] = str(stillborn)
+        setproctitle.setproctitle("unitd: manager")
     selector = BeatingSelector()
     loop = asyncio.SelectorEventLoop(selector)
     app = App(config, loop, environ, selector)

@@ -53,20 +53,36 @@ class Keeper:
         self.limit = patience.LIMIT
         self.due: dict[str, float] = {}  # what to do when: start, stopped, answer, kill, leave
         self._writable = False
+        self.spare: tuple[int, socket.socket] | None = None  # pid of a manager in reserve, and our end of its conversation
 
     # -- life
 
     def start(self) -> None:
-        """Start a manager, or plan the next attempt."""
+        """Have a manager: the one in reserve, or a new one. Or plan the next attempt."""
+        self.born = time.monotonic()
+        pid, ours = self.spare if self.spare is not None else self._spawn()
+        if ours is None:
+            self.due["start"] = self.born + patience.LONGEST_PAUSE
+            return
+        self.pid, self.live, self.greeted, self.ready = pid, False, False, False
+        self.channel, self._writable = wire.Channel(ours), False
+        self.epoll.register(ours.fileno(), select.EPOLLIN)
+        if self.spare is not None:
+            self.spare = None
+            self.channel.send(wire.WAKE, self.stillborn)
+
+    def _spawn(self, reserve: bool = False) -> tuple[int, socket.socket | None]:
+        """(pid, our end of the conversation) of a new manager; (0, None) if there cannot be one now."""
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         wire.Channel(theirs)  # for its buffer sizes
         theirs.setblocking(True)
+        own = ["UNITD_WARDEN_FD=3", f"UNITD_STILLBORN={self.stillborn}", f"{patience.RESERVE}={int(reserve)}"]
         spec: SpawnSpec = {
             "id": "",
             "path": self.command[0],
             "search_path": os.environ.get("PATH", "/usr/bin:/bin").split(":"),
             "argv": self.command,
-            "env": [f"{k}={v}" for k, v in os.environ.items()] + ["UNITD_WARDEN_FD=3", f"UNITD_STILLBORN={self.stillborn}"],
+            "env": [f"{k}={v}" for k, v in os.environ.items()] + own,
             "stdin": 1,
             "stdout": 2,
             "stderr": 3,
@@ -76,17 +92,39 @@ class Keeper:
             spec["pdeathsig"] = signal.SIGKILL  # systemd starts both anew
         pid, problem, fd = self.spawner.spawn(spec, [theirs.fileno(), 0, 1, 2])
         theirs.close()
-        self.born = time.monotonic()
         if fd >= 0:
             os.close(fd)
         if not pid:
             ours.close()
             say(f"cannot start the manager, because {os.strerror(problem)}; trying again")
-            self.due["start"] = self.born + patience.LONGEST_PAUSE
-            return
-        self.pid, self.live, self.greeted, self.ready = pid, False, False, False
-        self.channel, self._writable = wire.Channel(ours), False
-        self.epoll.register(ours.fileno(), select.EPOLLIN)
+            return 0, None
+        return pid, ours
+
+    # -- the one in reserve
+
+    def reserve(self) -> None:
+        """Start a manager that waits until it is needed, if that is wanted."""
+        if self.spare is None and self.quit_code is None and not self.stop_signal:
+            pid, ours = self._spawn(reserve=True)
+            if ours is not None:
+                self.spare = pid, ours
+
+    def drop_reserve(self) -> None:
+        """It is not needed any more, or it is not what is on disk."""
+        self.due.pop("reserve", None)
+        if self.spare is not None:
+            os.kill(self.spare[0], signal.SIGKILL)
+            self.spare[1].close()
+            self.spare = None
+
+    def is_reserve(self, pid: int) -> bool:
+        """Was the process that just ended the one in reserve? Another follows later."""
+        if self.spare is None or self.spare[0] != pid:
+            return False
+        self.spare[1].close()
+        self.spare = None
+        self.due["reserve"] = time.monotonic() + patience.LONGEST_PAUSE
+        return True
 
     def drop_channel(self) -> None:
         """The conversation is over, and with it all watching."""
@@ -106,6 +144,7 @@ class Keeper:
         self.pid = 0
         code = os.waitstatus_to_exitcode(status)
         if self.quit_code is not None:
+            self.drop_reserve()
             self.due["leave"] = time.monotonic() + _GOODBYE
             return
         if error is not None:
@@ -162,6 +201,8 @@ class Keeper:
     def watch(self, limit: float | None, fds: list[int]) -> None:
         """The manager is ready. With a timer, which is set for `limit` seconds while it is busy (`heartbeat`), it is to be watched."""
         self.ready = True
+        if os.environ.get(patience.STANDBY) == "1" and self.spare is None:
+            self.due.setdefault("reserve", time.monotonic() + patience.RESERVE_AFTER)
         if limit is not None and fds and self.timer < 0:
             self.timer, self.limit = fds.pop(0), limit
             self.epoll.register(self.timer, select.EPOLLIN)
@@ -182,6 +223,8 @@ class Keeper:
         """The time of something in `due` has come."""
         if what == "start":
             self.start()
+        elif what == "reserve":
+            self.reserve()
         elif not self.pid:
             return
         elif what == "kill":

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 
 import unitd
 from unitd.bus.endpoint import runtime_dir
-from unitd.manager import salvage, takeover, unitcache
+from unitd.manager import patience, salvage, takeover, unitcache
 from unitd.manager.config import Config, ConfigError, default_path, load
 from unitd.units.suffix import with_suffix
 
@@ -160,6 +160,7 @@ def begin(config: Config, lock: int, given: dict[str, list[int]]) -> None:
     if supervised(environ):
         environ[takeover.SYSTEMD] = "1"
         environ[takeover.FORGET] = " ".join(found.forget)
+    environ[patience.STANDBY] = str(int(config.standby))
     found.bag.store[takeover.LOCK] = [lock]
     takeover.become_warden(found.bag, environ)
 

@@ -7,6 +7,10 @@ import signal
 #: Seconds that a manager may be stopped, or leave exits unacknowledged, before it has told its own limit.
 LIMIT = 30.0
 LONGEST_PAUSE = 5.0
+#: Environment: shall there be a manager in reserve; and is this one it.
+STANDBY, RESERVE = "UNITD_STANDBY", "UNITD_RESERVE"
+#: Seconds after a manager got ready, so that the start of the two is not one.
+RESERVE_AFTER = 2.0
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGSYS, signal.SIGTRAP)
 
 

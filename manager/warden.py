@@ -209,6 +209,7 @@ class Warden:
 
     def _checked(self, status: int) -> None:
         self.reexec = status == 0
+        self.keeper.drop_reserve()
         if status:
             say("the warden on disk does not run; only the manager is replaced")
         if self.keeper.pid:
@@ -300,6 +301,8 @@ class Warden:
             error = self.failed.pop(pid, None)
             if pid == self.keeper.pid:
                 manager = status, error
+            elif self.keeper.is_reserve(pid):
+                continue
             elif self.kids.get(pid) == _CHECK:
                 del self.kids[pid]
                 self._checked(status)

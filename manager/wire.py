@@ -33,6 +33,7 @@ GO = "G"  # the snapshot is complete
 SPAWNED = "P"  # [[id, pid, errno, has_pidfd]...], pidfds
 EXIT = "X"  # [[seq, pid, id, wait status]...]
 CHILDERR = "C"  # [id, exit code, errno, step]
+WAKE = "U"  # to one in reserve: it is needed now; how many before it failed at their start
 PONG = "!"  # what came with PING
 
 MAX_FDS = 250  # the kernel's SCM_MAX_FD is 253

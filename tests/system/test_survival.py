@@ -41,6 +41,11 @@ def logger_pid(warden: int) -> int:
     return next((int(p) for p in children if b"logger.py" in Path(f"/proc/{p}/cmdline").read_bytes() or "logger" in name_of(int(p))), 0)
 
 
+def reserve_pid(m: Manager) -> int:
+    """The manager in reserve; 0 if there is none."""
+    return next((pid for pid in m.below()[1:] if name_of(pid) == "unitd: manager in reserve"), 0)
+
+
 def wait_until(check: Callable[[], object], what: str) -> None:
     """For what no event tells of: states of processes. Generous, and quick when all is well."""
     end = time.monotonic() + PATIENCE
@@ -121,6 +126,28 @@ def test_a_hung_manager_is_replaced(manager: Manager) -> None:
     manager.expect("the manager hangs: it is stopped for more than 1 s")
     next_manager(manager, pid)
     assert manager.pid("steady") == before
+
+
+def test_a_manager_in_reserve(manager: Manager) -> None:
+    conf = manager.base / "unitd.conf"
+    conf.write_text("standby = yes\n")
+    manager.write("steady.service", STEADY)
+    manager.extra = ["--config", str(conf)]
+    manager.boot().ok("start", "steady")
+    before = manager.pid("steady")
+    for kill_reserve in (False, True, False):
+        wait_until(lambda: reserve_pid(manager), "none in reserve")
+        spare, pid = reserve_pid(manager), manager.manager_pid()
+        if kill_reserve:
+            os.kill(spare, signal.SIGKILL)
+        os.kill(pid, signal.SIGKILL)
+        assert (next_manager(manager, pid) == spare) is not kill_reserve
+    wait_until(lambda: reserve_pid(manager), "none in reserve")
+    spare, pid = reserve_pid(manager), manager.manager_pid()
+    manager.ok("daemon-reexec")  # may be another program: the one in reserve is the old one
+    assert next_manager(manager, pid) != spare
+    assert manager.pid("steady") == before
+    assert manager.show("steady", "NRestarts") == "0"
 
 
 def test_exits_in_the_gap_are_reported(manager: Manager) -> None:
