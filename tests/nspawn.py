@@ -44,6 +44,7 @@ class Machine:
         if os.getuid() != 0:
             absent("needs root")
         need("systemd-nspawn", "debootstrap", "nsenter")
+        self.python = str(Path(sys.prefix) / "bin" / "python3")
         self.log = tempfile.TemporaryFile()
         places = dict.fromkeys(os.path.realpath(p) for p in (ROOT, sys.prefix, sys.base_prefix))
         shared = [f"--bind-ro={p}" for p in places if p not in ("/", "/usr")]

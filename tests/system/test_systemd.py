@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import socket
 import time
 from collections.abc import Callable, Iterator
 
@@ -121,3 +122,42 @@ def test_the_bus_is_opened_by_systemd(machine: Machine) -> None:
     machine.run("systemctl", "restart", "unitd")
     assert machine.run("unitctl", "ping").strip() == "pong"
     machine.run("systemctl", "stop", "unitd.socket", "unitd")
+
+
+WEB = """
+import os, socket
+s = socket.socket(fileno=3)
+while True:
+    c, _ = s.accept()
+    c.sendall(b"pid %d" % os.getpid())
+    c.close()
+"""
+
+
+def asked(port: int) -> str:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as sock:
+        return sock.recv(100).decode()
+
+
+def test_sockets_are_handed_over(machine: Machine) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    address = f"[Socket]\nListenStream=127.0.0.1:{port}\n"
+    machine.write("/etc/systemd/system/web.socket", f"{address}Service=unitd.service\n")
+    machine.write("/etc/systemd/system/nobodys.socket", "[Socket]\nListenStream=/run/nobodys\nService=unitd.service\n")
+    machine.write("/etc/unitd/units/web.socket", address)
+    machine.write("/opt/web.py", WEB)
+    machine.write("/etc/unitd/units/web.service", f"[Service]\nExecStart={machine.python} /opt/web.py\n")
+    machine.write("/etc/unitd/units/default.target", "[Unit]\nWants=web.socket\n")
+    machine.run("systemctl", "daemon-reload")
+    machine.run("systemctl", "start", "web.socket", "nobodys.socket")
+    first = asked(port)  # starts unitd, and that the service
+    assert first.startswith("pid ")
+    assert shown(machine, "web.socket", "ActiveState") == "active"
+    machine.run("systemctl", "restart", "unitd")
+    assert asked(port) == first
+    machine.run("unitctl", "restart", "web.service")
+    assert asked(port) not in ("", first)
+    wait_until(lambda: "called nobodys.socket, and no socket unit" in machine.run("journalctl", "-u", "unitd", "-o", "cat"), "it is not named")
+    machine.run("systemctl", "stop", "web.socket", "nobodys.socket", "unitd")
