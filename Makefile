@@ -50,6 +50,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/respawn.py
 	$(BIN)/python bench/boot.py
 	$(BIN)/python bench/idle.py
+	$(BIN)/python bench/sse.py
 	$(BIN)/python bench/unitctl.py
 
 bench-logs: $(VENV)/.dev
@@ -57,6 +58,11 @@ bench-logs: $(VENV)/.dev
 
 docs: $(VENV)/.run
 	$(BIN)/python -m unitd.units.reference > docs/directives.md
+
+screenshots: $(VENV)/.dev
+	mkdir -p docs/images $(VENV)/screenshots
+	UNITD_SCREENSHOTS=$(CURDIR)/$(VENV)/screenshots $(BIN)/python -m pytest tests/browser -k accessible
+	cp $(VENV)/screenshots/overview-light.png $(VENV)/screenshots/unit-dark.png docs/images/
 
 conformance: $(VENV)/.dev
 	$(BIN)/python tests/conformance.py

@@ -11,13 +11,16 @@ import msgspec
 
 from unitd.bus.connecting import CallFailed
 from unitd.bus.messages import Reply
+from unitd.units.names import template_of
 from unitd.web import logs, openapi, requests, rows, sse
 from unitd.web.hub import Hub
 from unitd.web.requests import Refused
 from unitd.web.source import Source
 from unitd.web.types import Action, Done, Files, Jobs, Lines, Planned, Preview, Sample, Snapshot, Stats
 
-WORDS = {"reset-failed": "its failed state is cleared", "kill": "{} is sent to its processes", "scale": "it is brought to {} instances"}
+WORDS = {"reset-failed": "its failed state is cleared", "kill": "{} is sent to its processes", "scale": "its pool is brought to {} instances"}
+#: It is built in and never up: to stop it does nothing.
+NOTHING = "shutdown.target"
 
 
 class Api:
@@ -25,6 +28,7 @@ class Api:
 
     def __init__(self, source: Source, hub: Hub, watches: logs.Watches) -> None:
         self.source, self.hub, self.watches = source, hub, watches
+        self._plans = False
         self._document = msgspec.json.encode(openapi.document())
 
     def routes(self) -> Iterator[tuple[str, str, Callable[..., Any]]]:
@@ -121,8 +125,12 @@ class Api:
         return found
 
     def planned(self, name: str, verb: str) -> list[Planned]:
-        """Jobs that a verb would make."""
-        return [Planned(name, verb)]
+        """Jobs that a verb would make, as the manager says. A manager that knows no dry run is not asked: it would do it."""
+        if not self._plans:
+            self._plans = isinstance(self.source.call("stop", [NOTHING], dry_run=True).data, list)
+        if not self._plans:
+            return [Planned(name, verb)]
+        return [Planned(str(row["unit"]), str(row["type"])) for row in self.source.check(verb, [name], dry_run=True).data or ()]
 
     def act(self, unit: str, action: str) -> Done:
         name, verb = requests.unit_name(unit), requests.action_name(action)
@@ -132,7 +140,7 @@ class Api:
         elif verb == "scale":
             if wish.instances is None or not 0 <= wish.instances <= 1000:
                 raise Refused(400, "bad-argument", "cannot scale without a number of instances from 0 to 1000", 'send {"instances": 3}')
-            reply = self.source.check("scale", [name], instances=wish.instances)
+            reply = self.source.check("scale", [template_of(name) or name], count=wish.instances, no_block=not wish.wait)
         elif verb == "reset-failed":
             reply = self.source.check("reset-failed", [name])
         else:

@@ -124,7 +124,7 @@ def _actions(properties: dict[str, str], unit: Unit) -> list[str]:
         found.append("reload")
     if unit.type == "service":
         found.append("kill")
-    if unit.type == "service" and properties.get("Instances"):
+    if unit.type == "service" and unit.template:
         found.append("scale")
     return [*found, "reset-failed"]
 

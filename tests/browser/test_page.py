@@ -212,7 +212,7 @@ def test_accessible(browser: Any, web: Web, scheme: str) -> None:
         absent("needs the package axe-playwright-python")
     axe = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
     with (web.manager.base / "spoken").open("a") as file:
-        file.write("one line of output\n")
+        file.write("listening on port 8080\n<script>alert('shown, not run')</script>\nGET / 200 12 ms\none line of output\n")
     page = visit(browser, web, color_scheme=scheme)
     for width, path, name in ((1200, "", "overview"), (1200, "unit/speaker.service", "unit"), (390, "?group=target", "phone"), (390, "unit/speaker.service", "phone-unit")):
         page.set_viewport_size({"width": width, "height": 800})
@@ -226,6 +226,8 @@ def test_accessible(browser: Any, web: Web, scheme: str) -> None:
         assert serious == [], (name, scheme)
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{name} is wider than its window"
         if SHOTS:
+            page.wait_for_function("() => document.querySelectorAll('svg.spark polyline').length >= 2")
+            page.evaluate("scrollTo(0, 0)")
             page.screenshot(path=os.path.join(SHOTS, f"{name}-{scheme}.png"))
     assert page.errors == []
     page.context.close()
