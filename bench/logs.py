@@ -1,6 +1,6 @@
 """Output: throughput and CPU beside supervisor and s6-log, four floods, and reading a long history. `make bench-logs`.
 
-    python bench/logs.py [--mb 1000] [--only flow,floods,read]
+    python bench/logs.py [--mb 1000] [--only flow,floods,kills,read]
 
 All write through rotation (16 MB files, 5 of them) into the same temporary directory. CPU is that of the programs that move the output, not of
 the writer. supervisor is installed by pip into a throw-away environment; s6-log is measured where it is installed (apt install s6).
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -144,6 +145,55 @@ def flow(mb: int) -> None:
         shutil.rmtree(environment.parent)
 
 
+def kills(count: int) -> None:
+    """Show 3: numbered lines, up to 100000 a second, while the logger is killed `count` times and the manager every tenth time besides."""
+    manager = Manager()
+    try:
+        program = "import os, time\nn = 0\nwhile not os.path.exists('{0}/stop'):\n os.write(1, b''.join(b'%d\\n' % i for i in range(n, n + 100)))\n n += 100\n time.sleep(0.001)\n"
+        (manager.base / "p.py").write_text(program.format(manager.base) + f"open('{manager.base}/total', 'w').write(str(n))\n")
+        limits = "[X-Unitd]\nLogMaxSize=4M\nLogMaxFiles=10000\nLogCompress=yes\n"
+        manager.write("n.service", f"[Service]\nExecStart={sys.executable} -S {manager.base}/p.py\nRemainAfterExit=yes\n{limits}")
+        manager.boot()
+        manager.ok("start", "n")
+        managers = 0
+        for turn in range(count):
+            logger = next(iter(named(manager, "unitd: logger")), 0)
+            while not logger:
+                logger = next(iter(named(manager, "unitd: logger")), 0)
+            os.kill(logger, signal.SIGKILL)
+            if turn % 10 == 9:
+                os.kill(manager.manager_pid(), signal.SIGKILL)
+                manager.expect("ready (bus")
+                managers += 1
+            end = time.monotonic() + 30
+            while time.monotonic() < end and logger in named(manager, "unitd: logger"):
+                time.sleep(0.005)
+            time.sleep(0.03)  # some work for the next one
+        (manager.base / "stop").touch()
+        manager.wait_for("n.service", SubState="exited")
+        total = int((manager.base / "total").read_text())
+        lines = manager.ctl("logs", "-o", "cat", "n", timeout=LIMIT).stdout.split()
+        numbers = [int(line) for line in lines if line.isdigit()]
+        lost, doubled = total - len(set(numbers)), len(numbers) - len(set(numbers))
+        torn = len(lines) - len(numbers)
+        in_order = numbers == list(range(total))
+        print(f"logger killed {count} times, manager {managers} times, {total} lines: {lost} lost, {doubled} doubled, {torn} torn, in order: {in_order}")
+    finally:
+        manager.close()
+
+
+def named(manager: Manager, name: str) -> list[int]:
+    """unitd's processes of this name."""
+    found = []
+    for pid in manager.below():
+        try:
+            if Path(f"/proc/{pid}/comm").read_text().strip() == name:
+                found.append(pid)
+        except OSError:
+            continue
+    return found
+
+
 def percentile(values: list[float], part: float) -> float:
     """Of sorted or unsorted values."""
     return sorted(values)[min(len(values) - 1, int(len(values) * part))]
@@ -245,11 +295,11 @@ def read(mb: int) -> None:
 def main() -> None:
     p = argparse.ArgumentParser(description=__doc__)
     p.add_argument("--mb", type=int, default=1000, help="how much one service prints")
-    p.add_argument("--only", default="flow,floods,read", help="which parts")
+    p.add_argument("--only", default="flow,floods,kills,read", help="which parts")
     arguments = p.parse_args()
     for part in arguments.only.split(","):
         print(f"-- {part}", flush=True)
-        {"flow": lambda: flow(arguments.mb), "floods": floods, "read": lambda: read(arguments.mb)}[part]()
+        {"flow": lambda: flow(arguments.mb), "floods": floods, "kills": lambda: kills(200), "read": lambda: read(arguments.mb)}[part]()
 
 
 if __name__ == "__main__":

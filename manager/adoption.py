@@ -57,6 +57,7 @@ class Adoption:
         self.seen: set[str] = set()
         self.errors: dict[str, tuple[int, int, str]] = {}
         self.logger = (0, -1)  # pid, pidfd
+        self.logger_born = 0.0
         self.orphans: dict[str, list[tuple[int, str]]] = {}  # unit -> (pid, token) of which there is no record
         self.same_warden = True
 
@@ -131,7 +132,9 @@ class Adoption:
             if token.startswith(LOGGER_ID):
                 if pid == self.logger[0] and not self.app.done.done():
                     log.error("the logger ended (wait status %d); starting another, no output is lost", status)
-                    self.start_logger()
+                    # One that cannot even begin must not be started without pause: the bytes wait in their pipes.
+                    broken = status != signal.SIGKILL and self.app.loop.time() - self.logger_born < 1
+                    self.app.loop.call_later(1 if broken else 0, self.start_logger)
                 continue
             if token.startswith(consolelink.CONSOLE_ID):
                 self.app.output.console.exited()
@@ -261,6 +264,8 @@ class Adoption:
     def start_logger(self) -> None:
         """Ask the warden for a logger process and hand it every pipe."""
         import socket
+
+        self.logger_born = self.app.loop.time()
 
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         import unitd

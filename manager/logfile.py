@@ -354,7 +354,7 @@ class UnitLog:
     def tell_suppressed(self, meter: Meter) -> None:
         """A new interval: say what did not pass in the old one."""
         told = meter.turn(time.monotonic())
-        if told and self.ready():
+        if told and self.fd >= 0 and self.ready():
             self._note(f"unitd: suppressed {told} lines, because more than {meter.burst} came in {meter.interval:g} s")
 
     @staticmethod

@@ -53,6 +53,7 @@ class Logger:
         self.units: dict[str, UnitLog] = {}
         self.pipes: dict[int, UnitLog] = {}
         self.opened: dict[str, UnitLog] = {}  # least recently written first
+        self.timed: dict[str, UnitLog] = {}  # with a rate limit, or files that get too old
         self.out: deque[bytes] = deque()
         self.dirty: set[str] = set()
         self.waiting: list[UnitLog] = []  # for another logger to end
@@ -101,21 +102,20 @@ class Logger:
             at.append(LOCK_EVERY)
         if self.sync_every and any(u.unsynced for u in self.opened.values()):
             at.append(self.next_sync - now)
-        ends = [u.meter.ends() for u in self.units.values() if u.meter is not None]
-        at += [end - now for end in ends if end]
-        ages = [u.age() for u in self.opened.values()]
-        at += [age / 1e6 - time.time() for age in ages if age]
+        for unit in self.timed.values():
+            end, age = unit.meter.ends() if unit.meter is not None else 0.0, unit.age()
+            at += [end - now] if end else []
+            at += [age / 1e6 - time.time()] if age else []
         return max(0.0, min(at)) if at else -1
 
     def _timers(self) -> None:
         if self.waiting:
             self._retry_waiting()
         now = time.monotonic()
-        for unit in self.units.values():
-            if unit.meter is not None and 0 < unit.meter.ends() <= now:
+        for unit in self.timed.values():
+            if unit.meter is not None and 0 < unit.meter.ends() <= now and unit.fd >= 0:
                 unit.tell_suppressed(unit.meter)
                 self.dirty.add(unit.name)
-        for unit in list(self.opened.values()):
             if 0 < unit.age() <= time.time_ns() // 1000:
                 unit.rotate_if_due()
         if self.sync_every and now >= self.next_sync:
@@ -202,6 +202,7 @@ class Logger:
         unit.close()
         self.units.pop(unit.name, None)
         self.opened.pop(unit.name, None)
+        self.timed.pop(unit.name, None)
         self.dirty.discard(unit.name)
         if unit in self.waiting:
             self.waiting.remove(unit)
@@ -279,6 +280,10 @@ class Logger:
         else:
             unit.meter = None
         unit.limits = limits
+        if unit.meter is not None or limits.max_age:
+            self.timed[name] = unit
+        else:
+            self.timed.pop(name, None)
         unit.mode, unit.gid = int(command.get("mode") or 0o640), int(command.get("gid", -1))
         unit.identifier = str(command.get("identifier", ""))
         if command.get("begin"):
