@@ -20,7 +20,7 @@ from the table that the parser uses; `unitctl help DIRECTIVE` prints an entry.
 """
 #: Kind of a reader -> what a user writes.
 TYPES = {
-    "bool": "boolean", "bytes": "size", "capabilities": "capabilities", "colonpaths": "paths with : between", "command": "command line", "condition": "value to test",
+    "bindipv6only": "default, both, ipv6-only", "bool": "boolean", "bytes": "size", "capabilities": "capabilities", "colonpaths": "paths with : between", "command": "command line", "condition": "value to test",
     "cpupolicy": "other, batch, idle, fifo, rr", "cpuquota": "percentage", "cpus": "list of CPUs", "cpuset": "list of CPUs", "cpushares": "number",
     "cpuweight": "1 to 10000, or idle", "credential": "NAME:VALUE or NAME:PATH", "delegate": "boolean or controllers", "deps": "units",
     "directories": "names", "dirmode": "mode", "documentation": "URIs", "envfile": "path, - in front: may be missing", "environment": "NAME=VALUE ...",

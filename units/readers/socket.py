@@ -84,7 +84,18 @@ def _symlinks(b: Builder, d: Directive, value: str, _: str) -> None:
             b.warn(f"{d.name}=: {path!r} is not absolute and is ignored", "write an absolute path")
 
 
+def _bind_ipv6_only(text: str) -> str:
+    """One of systemd's words, or a boolean: yes is ipv6-only, no is both (config_parse_socket_bind)."""
+    if text in ("default", "both", "ipv6-only"):
+        return text
+    try:
+        return "ipv6-only" if values.parse_bool(text) else "both"
+    except ValueProblem:
+        raise ValueProblem(f"cannot take {text!r}", "one of default, both, ipv6-only") from None
+
+
 READERS: dict[str, Reader] = {
+    "bindipv6only": scalar(_bind_ipv6_only),
     "listen": _listen,
     "socketservice": _service,
     "fdname": _fd_name,

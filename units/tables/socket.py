@@ -12,7 +12,7 @@ ListenFIFO|listen:fifo|socket.listeners||Read from a FIFO, made if need be.
 ListenSpecial|listen:special|socket.listeners||Open a special file.
 ListenNetlink|listen:netlink|socket.listeners||Listen on a netlink family and group.
 SocketProtocol|socketprotocol|socket.protocol||Another protocol than the usual one: udplite, sctp or mptcp.
-BindIPv6Only|enum:default,both,ipv6-only|socket.bind_ipv6_only|default|Whether an IPv6 socket takes IPv4 connections too.
+BindIPv6Only|bindipv6only|socket.bind_ipv6_only|default|Whether an IPv6 socket takes IPv4 connections too.
 Backlog|uint|socket.backlog|2147483647|Connections that may wait to be accepted.
 BindToDevice|str|socket.bind_to_device||Network interface to bind to.
 SocketUser|str|socket.user||Owner of the node in the file system.
