@@ -16,12 +16,15 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     parser.add_argument("--plain", action="store_true", help="no marks and no tree")
     parser.add_argument("-a", "--all", action="store_true", help="show inactive units, or all levels, too")
     if verb == "list-jobs":
+        parser.add_argument("--after", action="store_true", help="show what each job waits for")
+        parser.add_argument("--before", action="store_true", help="show what waits for each job")
         return
     parser.add_argument("units", nargs="*", metavar="UNIT")
     if verb == "list-dependencies":
         parser.add_argument("--reverse", action="store_true", help="show what needs the units instead")
         parser.add_argument("--after", action="store_true", help="show what the units are ordered after")
         parser.add_argument("--before", action="store_true", help="show what the units are ordered before")
+        parser.add_argument("-t", "--type", action="append", default=[], metavar="TYPE[,...]", help="only units of these types")
         return
     parser.add_argument("-t", "--type", action="append", default=[], metavar="TYPE[,...]", help="only units of these types")
     parser.add_argument("--state", action="append", default=[], metavar="STATE[,...]", help="only units in these states")
@@ -34,6 +37,8 @@ def run(context: Context, verb: str, args: argparse.Namespace) -> int:
     options = {name: getattr(args, name) for name in ("failed", "reverse", "after", "before") if hasattr(args, name)}
     types, states = (",".join(getattr(args, name, [])) for name in ("type", "state"))
     names = unit_names(args.units) if verb == "list-dependencies" else args.units
+    if verb == "list-dependencies":
+        options["plain"] = args.plain
     reply = context.call(verb, names, all=args.all, type=types or None, state=states or None, **options)
     rows = reply.data or []
     if verb == "list-unit-files" and states:

@@ -102,15 +102,19 @@ def jobs(rows: Sequence[Mapping[str, Any]], paint: Painter, legend: bool) -> str
     """list-jobs."""
     if not rows:
         return "No jobs running.\n" if legend else ""
-    cells = [[str(r["job"]), str(r["unit"]), str(r["type"]), str(r["state"])] for r in rows]
-    return _listing(["JOB", "UNIT", "TYPE", "STATE"], cells, paint, legend, "jobs listed.")
+    cells = []
+    for r in rows:
+        cells.append([str(r["job"]), str(r["unit"]), str(r["type"]), str(r["state"])])
+        for key, what in (("after", "waiting for job"), ("before", "blocking job")):
+            cells += [["", f"└─ {what} {o['job']} ({o['unit']}/{o['type']})", "", str(o["state"])] for o in r.get(key, ())]
+    return _listing(["JOB", "UNIT", "TYPE", "STATE"], cells, paint, legend, "jobs listed.", len(rows))
 
 
-def _listing(head: Sequence[str], cells: Sequence[Sequence[str]], paint: Painter, legend: bool, what: str) -> str:
+def _listing(head: Sequence[str], cells: Sequence[Sequence[str]], paint: Painter, legend: bool, what: str, count: int | None = None) -> str:
     lines = table(head, cells, legend)
     if legend:
         lines[0] = paint.underline(lines[0])
-        lines += ["", f"{len(cells)} {what}"]
+        lines += ["", f"{len(cells) if count is None else count} {what}"]
     return "".join(line + "\n" for line in lines)
 
 

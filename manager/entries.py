@@ -72,6 +72,6 @@ def check_loaded(unit: Unit, name: str) -> None:
         reason = "has a bad unit file setting."
     else:
         first = next((p for p in unit.problems if p.severity == "error"), None)
-        why = str(first) if first is not None and "cannot read" in first.message else "Bad message"
+        why = str(first) if first is not None and not first.line else "Bad message"
         reason = f"failed to load properly, please adjust/correct and reload service manager: {why}"
     raise Refused(unit.load_state, f"Unit {name} {reason}")

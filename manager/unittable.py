@@ -95,6 +95,19 @@ class UnitTable:
             return unit.name not in machines.PERPETUAL and unit.type in machines.MACHINES
         return type != "reload" or machines.can_reload(unit)
 
+    def in_use(self) -> set[str]:
+        """Units that systemd would have in memory: not down, failed, with a job, or named by one of these."""
+        todo = [name for name in self.graph.units if self.active(name) != "inactive" or name in self.jobs]
+        found: set[str] = set()
+        while todo:
+            name = todo.pop()
+            name = self.aliases.get(name, name)
+            unit = self.graph.units.get(name)
+            if unit is not None and name not in found:
+                found.add(name)
+                todo += [other for names in unit.unit.dependencies.values() for other in names]
+        return found
+
     # -- reloading
 
     def reload_units(self) -> list[str]:

@@ -35,12 +35,13 @@ class Views:
         self.engine, self.loader, self.processes, self.output, self.paths = engine, loader, processes, output, paths
         self.controllers = controllers
         self.sources: list[Callable[[Unit], dict[str, str]]] = []  # properties that other parts know
+        self.file_states = install.States(loader)
 
     def unit_file_state(self, unit: Unit) -> str:
         """As `is-enabled` prints it; empty for a unit without a file."""
         if not unit.fragment_path and unit.load_state != "masked":
             return ""
-        return install.file_state(self.paths, unit.name, self.loader.late)
+        return self.file_states.state(unit.name)
 
     def row(self, unit: Unit) -> dict[str, Any]:
         """One line of list-units."""

@@ -10,12 +10,27 @@ from unitd.units import names
 from unitd.units.loader import Loader
 from unitd.units.model import Unit
 
+NO_INSTALL = """The unit files have no installation config (WantedBy=, RequiredBy=, Also=,
+Alias= settings in the [Install] section, and DefaultInstance= for template
+units). This means they are not meant to be enabled using unitctl.
+ 
+Possible reasons for having this kind of units are:
+• A unit may be statically enabled by being symlinked from another unit's
+  .wants/ or .requires/ directory.
+• A unit's purpose may be to act as a helper for some other unit which has
+  a requirement dependency on it.
+• A unit may be started when needed via activation (socket, path, timer,
+  D-Bus, udev, scripted unitctl call, ...).
+• In case of template units, the unit is meant to be enabled with some
+  instance name specified."""  # noqa: W291, W293 - systemctl's words, its blank included
+_FOLDERS = (".wants", ".requires", ".upholds")
+
 
 @dataclass(frozen=True)
 class Change:
-    """A link made or removed."""
+    """A link made or removed, or something to tell."""
 
-    kind: str  # symlink, unlink
+    kind: str  # symlink, unlink, note
     path: str
     target: str = ""
 
@@ -28,21 +43,23 @@ def _directory(paths: Sequence[str], runtime: bool) -> str:
     return paths[1] if runtime and len(paths) > 1 else paths[0]
 
 
+def _is_runtime(paths: Sequence[str], directory: str) -> bool:
+    """Is it a directory whose content is gone after a boot?"""
+    return directory.startswith("/run/") or (len(paths) > 1 and directory == paths[1])
+
+
 def _links(unit: Unit, fragment: str) -> list[tuple[str, str]]:
-    """(link relative to a unit directory, target) for everything [Install] names."""
+    """(link relative to a unit directory, target) for everything [Install] names. Raises InstallError for a template without an instance."""
     name, install = unit.name, unit.install
     prefix, instance, suffix = names.split(name)
-    if instance == "":
-        if not install.default_instance:
-            name = ""
-        else:
-            name = f"{prefix}@{install.default_instance}.{suffix}"
-    links = []
+    if instance == "" and install.default_instance:
+        name = names.instance_name(name, install.default_instance)
+    links = [(alias, fragment) for alias in install.alias if alias != unit.name]
     for kind, units in ((".wants", install.wanted_by), (".requires", install.required_by), (".upholds", install.upheld_by)):
         for holder in units:
-            if name:
-                links.append((f"{holder}{kind}/{name}", fragment))
-    links += [(alias, fragment) for alias in install.alias if alias != unit.name]
+            if names.split(name)[1] == "" and names.split(holder)[1] != "":
+                raise InstallError(f"Failed to enable unit: Destination unit {holder} is a non-template unit.")
+            links.append((f"{holder}{kind}/{name}", fragment))
     return links
 
 
@@ -51,31 +68,40 @@ def enable(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = F
     loader = Loader(paths, late=late)
     directory = _directory(paths, runtime)
     changes: list[Change] = []
-    queue, seen = list(unit_names), set[str]()
+    queue, seen, wanted = list(unit_names), set[str](), False
     while queue:
         name = queue.pop(0)
         if name in seen:
             continue
         seen.add(name)
         unit = loader.load(name)
-        if unit.load_state == "not-found":
+        if unit.load_state == "not-found" or (not unit.fragment_path and unit.load_state == "loaded"):
             raise InstallError(f"Failed to enable unit: Unit file {name} does not exist.")
         if unit.load_state == "masked":
             raise InstallError(f"Failed to enable unit: Unit file {name} is masked.")
         links = _links(unit, unit.fragment_path)
+        wanted = wanted or bool(links or unit.install.also)
         queue += unit.install.also
         for link, target in links:
-            path = os.path.join(directory, link)
-            if os.path.islink(path) and os.readlink(path) == target:
-                continue
-            if os.path.lexists(path) and not os.path.islink(path):
-                raise InstallError(f"Failed to enable unit: File {path} already exists and is no symlink.")
-            os.makedirs(os.path.dirname(path), exist_ok=True)
-            if os.path.islink(path):
-                os.unlink(path)
-            os.symlink(target, path)
-            changes.append(Change("symlink", path, target))
+            changes += _link(os.path.join(directory, link), target)
+        for holder in dict.fromkeys(link.partition("/")[0].rpartition(".")[0] for link, _ in links if "/" in link):
+            if loader.load(holder).load_state == "not-found" and loader.find(names.template_of(holder) or holder) is None:
+                changes.append(Change("note", f"Unit {unit.fragment_path} is added as a dependency to a non-existent unit {holder}."))
+    if not wanted:
+        changes.append(Change("note", NO_INSTALL))
     return changes
+
+
+def _link(path: str, target: str) -> list[Change]:
+    if os.path.islink(path) and os.readlink(path) == target:
+        return []
+    if os.path.lexists(path) and not os.path.islink(path):
+        raise InstallError(f"Failed to enable unit: File {path} already exists and is no symlink.")
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    if os.path.islink(path):
+        os.unlink(path)
+    os.symlink(target, path)
+    return [Change("symlink", path, target)]
 
 
 def disable(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = False, late: Sequence[str] = ()) -> list[Change]:
@@ -89,7 +115,7 @@ def disable(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = 
         wanted |= {name, unit.name, *unit.install.also}
     directory = _directory(paths, runtime)
     changes = []
-    for path in _all_links(directory):
+    for path in reversed(_all_links(loader, directory)):
         target = os.path.basename(os.readlink(path))
         entry = os.path.basename(path)
         if target in wanted or entry in wanted or names.template_of(entry) in wanted:
@@ -102,27 +128,21 @@ def disable(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = 
     return changes
 
 
-def _all_links(directory: str) -> list[str]:
-    found = []
-    for entry in sorted(_listed(directory)):
-        path = os.path.join(directory, entry)
-        if os.path.islink(path):
-            found.append(path)
-        elif entry.endswith((".wants", ".requires", ".upholds")):
-            found += [os.path.join(path, e) for e in sorted(_listed(path)) if os.path.islink(os.path.join(path, e))]
+def _all_links(loader: Loader, directory: str) -> list[str]:
+    """Links in a unit directory and in its dependency directories: aliases, then what is wanted, then the rest."""
+    listing = loader.listing(directory)
+    found = [os.path.join(directory, entry) for entry in sorted(listing) if listing[entry]]
+    for suffix in _FOLDERS:
+        for entry in sorted(e for e in listing if e.endswith(suffix)):
+            folder = os.path.join(directory, entry)
+            held = loader.listing(folder)
+            found += [os.path.join(folder, e) for e in sorted(held) if held[e]]
     return found
-
-
-def _listed(directory: str) -> list[str]:
-    try:
-        return os.listdir(directory)
-    except OSError:
-        return []
 
 
 def mask(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = False) -> list[Change]:
     """Link the units to /dev/null. Raises InstallError when a file of that name is in the way."""
-    directory = _directory(paths, runtime)
+    loader, directory = Loader(paths), _directory(paths, runtime)
     changes = []
     for name in unit_names:
         path = os.path.join(directory, name)
@@ -130,6 +150,8 @@ def mask(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = Fal
             continue
         if os.path.lexists(path) and not os.path.islink(path):
             raise InstallError(f"Failed to mask unit: File {path} already exists.")
+        if loader.load(name).load_state == "not-found":
+            changes.append(Change("note", f"Unit {name} does not exist, proceeding anyway."))
         os.makedirs(directory, exist_ok=True)
         if os.path.islink(path):
             os.unlink(path)
@@ -150,31 +172,66 @@ def unmask(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = F
     return changes
 
 
-def file_state(paths: Sequence[str], name: str, late: Sequence[str] = ()) -> str:
-    """As is-enabled prints it; empty for a unit without a file."""
-    loader = Loader(paths, late=late)
-    path = loader.find(name)
-    fragment = path
-    template = names.template_of(name)
-    if fragment is None and template is not None:
-        fragment = loader.find(template)
-    if fragment is None:
-        return ""
-    runtime = len(paths) > 1 and fragment.startswith(paths[1] + "/")
-    if os.path.realpath(fragment) == "/dev/null" or (os.path.isfile(fragment) and os.path.getsize(fragment) == 0):
-        return "masked-runtime" if runtime else "masked"
-    if os.path.islink(fragment) and os.path.basename(os.readlink(fragment)) != name and names.is_valid_name(os.path.basename(os.readlink(fragment))):
-        return "alias"
-    for number, directory in enumerate(paths):
-        for link in _all_links(directory):
-            held = os.path.dirname(link) != directory
-            entry = os.path.basename(link)
-            target = os.path.basename(os.readlink(link))
-            if (held and entry == name) or (held and names.template_of(entry) == name and target == name) or (not held and target == name and entry != name):
-                return "enabled-runtime" if number == 1 else "enabled"
-    install = loader.load(name).install
-    if install.wanted_by or install.required_by or install.upheld_by or install.alias:
-        if names.split(name)[1] == "" and not install.default_instance and not install.alias:
+class States:
+    """is-enabled for many units: the links of all unit directories are read once."""
+
+    def __init__(self, loader: Loader) -> None:
+        self.loader = loader
+        self._seen = -1
+        self._entries: dict[str, bool] = {}  # unit in a dependency directory -> for this boot only
+        self._targets: dict[str, bool] = {}  # template or unit that such a link, or an alias, points to
+
+    def _read(self) -> None:
+        loader = self.loader
+        held, pointed = dict[str, bool](), dict[str, bool]()
+        with loader.batch():
+            for directory in loader.paths:
+                runtime = _is_runtime(loader.paths, directory)
+                for link in _all_links(loader, directory):
+                    entry, target = os.path.basename(link), os.path.basename(loader.points_to(link))
+                    if os.path.dirname(link) != directory:
+                        held.setdefault(entry, runtime)
+                        if names.template_of(entry) == target:
+                            pointed.setdefault(target, runtime)
+                    elif entry != target:
+                        pointed.setdefault(target, runtime)
+            self._entries, self._targets, self._seen = held, pointed, loader.generation
+
+    def state(self, name: str) -> str:
+        """As is-enabled prints it; empty for a unit without a file."""
+        loader = self.loader
+        fragment = loader.find(name)
+        template = names.template_of(name)
+        if fragment is None and template is not None:
+            fragment = loader.find(template)
+        if fragment is None:
+            return ""
+        directory = os.path.dirname(fragment)
+        target = os.path.basename(loader.points_to(fragment))
+        if (target and os.path.realpath(fragment) == "/dev/null") or (os.path.isfile(fragment) and os.path.getsize(fragment) == 0):
+            return "masked-runtime" if _is_runtime(loader.paths, directory) else "masked"
+        if target and target != name and names.is_valid_name(target):
+            return "alias"
+        self._refresh()
+        runtime = self._entries.get(name, self._targets.get(name))
+        if runtime is not None:
+            return "enabled-runtime" if runtime else "enabled"
+        install = loader.load(name).install
+        if install.wanted_by or install.required_by or install.upheld_by or install.alias:
             return "disabled"
-        return "disabled"
-    return "indirect" if install.also else "static"
+        return "indirect" if install.also else "static"
+
+    def _refresh(self) -> None:
+        """Read the links again if a directory has changed."""
+        loader = self.loader
+        for directory in loader.paths:
+            for entry in loader.listing(directory):
+                if entry.endswith(_FOLDERS):
+                    loader.listing(os.path.join(directory, entry))
+        if self._seen != loader.generation:
+            self._read()
+
+
+def file_state(paths: Sequence[str], name: str, late: Sequence[str] = ()) -> str:
+    """As is-enabled prints it, for one unit; empty for a unit without a file."""
+    return States(Loader(paths, late=late)).state(name)

@@ -109,7 +109,7 @@ class Loader(SearchPath):
 
     def _still_holds(self, kept: Kept) -> bool:
         """Would loading give the same again?"""
-        for directory in self.paths:
+        for directory in (*self.paths, *self.late):
             self.listing(directory)
         for method, arguments, answer in kept.trace:
             if (self.generation != kept.generation or method == self._drop_ins or method == self._linked) and method(*arguments) != answer:

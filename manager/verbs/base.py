@@ -55,12 +55,14 @@ class Context:
     detach: Callable[[], None]  # leave and let services run
     reexec: Callable[[], None]  # have warden and manager replaced by what is on disk
 
-    def expand(self, patterns: list[str], known_only: bool = True) -> list[Unit]:
-        """Units by name or glob; globs match loaded units only (case ctl-014)."""
+    def expand(self, patterns: list[str], loaded_only: bool = False) -> list[Unit]:
+        """Units by name or glob. With `loaded_only` globs match what systemd would have loaded: units that are not down or that such a one names
+        (case ctl-014); unitd itself knows every unit file."""
         found: dict[str, Unit] = {}
+        known = self.engine.graph.units
         for pattern in patterns:
             if any(c in pattern for c in "*?["):
-                for name in sorted(self.engine.graph.units):
+                for name in sorted(self.engine.in_use() if loaded_only else known):
                     if fnmatch.fnmatchcase(name, pattern) or fnmatch.fnmatchcase(name, pattern + ".service"):
                         found[name] = self.engine.graph.units[name]
             else:

@@ -26,8 +26,9 @@ async def cat(c: Context, request: Request) -> Reply:
 async def changes(c: Context, request: Request, made: list[install.Change]) -> Reply:
     await c.reload_units()
     words = {"symlink": "Created symlink {0} → {1}.", "unlink": "Removed \"{0}\"."}
-    err = "".join(words[c.kind].format(c.path, c.target) + "\n" for c in made)
-    return Reply(id=request.id, ok=True, err=err, data=[{"kind": c.kind, "path": c.path, "target": c.target} for c in made])
+    err = "".join(words.get(c.kind, "{0}").format(c.path, c.target) + "\n" for c in made)
+    links = [{"kind": c.kind, "path": c.path, "target": c.target} for c in made if c.kind != "note"]
+    return Reply(id=request.id, ok=True, err=err, data=links)
 
 
 def full(c: Context, request: Request) -> list[str]:

@@ -14,14 +14,16 @@ from unitd.units.model import Unit
 
 JOB_VERBS = ("start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart")
 
-#: Job results as systemctl words them.
-BECAUSE = {
-    "timeout": "a timeout was exceeded",
-    "canceled": "the job was canceled",
-    "dependency": "a dependency failed",
-    "assert": "an assertion did not hold",
-    "skipped": "it was skipped",
-    "unsupported": "unitd does not run units of this type yet",
+#: How jobs end, as systemctl words it.
+ENDED = {
+    "canceled": "Job for {} canceled.",
+    "timeout": "Job for {} timed out.",
+    "dependency": "A dependency job for {} failed. See 'unitctl status' of what it requires for details.",
+    "invalid": "{} is not active, cannot reload.",
+    "assert": "Assertion failed on job for {}.",
+    "unsupported": "Operation on or unit type of {} not supported on this system.",
+    "collected": "Queued job for {} was garbage collected.",
+    "once": "Unit {} was started already once and can't be started again.",
 }
 
 #: Service results as systemctl words them.
@@ -38,40 +40,70 @@ WHY = {
 
 @verb(*JOB_VERBS)
 async def job_verb(c: Context, request: Request) -> Reply:
-    options = request.options
-    units = c.expand(request.units)
-    verb = request.verb
-    errors: list[str] = []
-    code = 0
-    results: list[dict[str, Any]] = []
-    waits: list[asyncio.Future[tuple[Unit, str]]] = []
-    mode = str(options.get("job_mode") or "replace")
-    if options.get("isolate"):
-        mode = "isolate"
+    """Queue jobs and, unless `no_block`, wait for their ends. Options: job_mode, no_block, wait, dry_run, show_transaction."""
+    options, verb = request.options, request.verb
+    units = c.expand(request.units, loaded_only=True)
+    mode = "isolate" if options.get("isolate") else str(options.get("job_mode") or "replace")
     if mode not in MODES:
-        raise Refused("bad-argument", f"Failed to {verb}: unknown job mode {mode}.", 1)
+        raise Refused("bad-argument", f"Failed to {verb}: unknown job mode {mode}; it is one of {', '.join(MODES)}.", 1)
+    if options.get("dry_run"):
+        return dry_run(c, request, units, mode)
+    errors: list[str] = []
+    out: list[str] = []
+    code = 0
+    waits: list[asyncio.Future[tuple[Unit, str]]] = []
     for unit in units:
+        before = set(c.engine.jobs)
         try:
             may(c, unit, verb)
             for name, job in c.engine.submit([unit.name], verb, mode):
                 if job is not None and not options.get("no_block"):
                     waits.append(job_result(c, c.engine.unit(name), job))
+                if job is not None and options.get("show_transaction"):
+                    out.append(f"Enqueued anchor job {job.id} {job.unit}/{job.type}.")
+                    others = [j for n, j in sorted(c.engine.jobs.items()) if n not in before and j is not job]
+                    out += [f"Enqueued auxiliary job {j.id} {j.unit}/{j.type}." for j in others]
         except Refused as error:
             code = max(code, error.exit_code)
             errors += refusal(verb, unit, error)
     ended = await asyncio.gather(*waits)
     if any(result not in GOOD_RESULTS for _, result in ended):
         await c.flush_output()
+    results: list[dict[str, Any]] = []
     for unit, result in ended:
-        if result not in GOOD_RESULTS:
+        good = result in GOOD_RESULTS
+        if not good:
             code = code or 1
             errors += explain(c, unit, verb, result)
-        results.append({"unit": unit.name, "result": result, "log_tail": c.views.log_tail(unit.name, LOG_LINES) if result not in GOOD_RESULTS else []})
+        results.append({"unit": unit.name, "result": result, "log_tail": [] if good else c.views.log_tail(unit.name, LOG_LINES)})
     if options.get("wait") and verb in ("start", "restart") and not code:
         await asyncio.gather(*(until_down(c, unit) for unit in units))
+        code = int(any(c.engine.active(unit.name) == "failed" for unit in units))
     refused = [c.engine.record(unit.name) for unit, result in ended if result == "failed" and unit.type != "service"]
-    out = "".join(f"{r.name} is not started, because {r.last_failure}.\n" for r in refused if r.last_failure and r.result == "success")
-    return Reply(id=request.id, ok=not code, exit_code=code, out=out, err="".join(e + "\n" for e in errors), data={"jobs": results})
+    out += [f"{r.name} is not started, because {r.last_failure}." for r in refused if r.last_failure and r.result == "success"]
+    return Reply(
+        id=request.id, ok=not code, exit_code=code, out="".join(o + "\n" for o in out), err="".join(e + "\n" for e in errors), data={"jobs": results}
+    )
+
+
+def dry_run(c: Context, request: Request, units: list[Unit], mode: str) -> Reply:
+    """What the verb would do: rows {unit, type}, what was asked for first. Nothing is queued."""
+    rows: dict[str, dict[str, str]] = {}
+    errors, code = [], 0
+    for unit in units:
+        try:
+            may(c, unit, request.verb)
+            planned = c.engine.plan(unit, request.verb, mode)
+        except Refused as error:
+            code = max(code, error.exit_code)
+            errors += refusal(request.verb, unit, error)
+            continue
+        if planned is not None:
+            anchor = planned.anchor.unit
+            for name, entry in sorted(planned.entries.items(), key=lambda item: (item[0] != anchor, item[0])):
+                rows[name] = {"unit": name, "type": entry.type}
+    out = "".join(f"{row['unit']}/{row['type']}\n" for row in rows.values())
+    return Reply(id=request.id, ok=not code, exit_code=code, out=out, err="".join(e + "\n" for e in errors), data=list(rows.values()))
 
 
 def refusal(verb: str, unit: Unit, error: Refused) -> list[str]:
@@ -117,10 +149,11 @@ def explain(c: Context, unit: Unit, verb: str, result: str) -> list[str]:
     record = c.engine.record(unit.name)
     if unit.type != "service" and result == "failed" and record.result == "success":
         return ['Job failed. See "unitctl status" for details.']
-    if result == "dependency":
-        return [f"A dependency job for {unit.name} failed. See 'unitctl status' of what it requires for details."]
+    ended = ENDED.get(result)
+    if ended is not None:
+        return [ended.format(unit.name)]
     limited = record.last_failure.startswith("start of the service was attempted")
-    because = BECAUSE.get(result) or (record.last_failure if limited else WHY.get(record.result)) or record.last_failure or "it failed"
+    because = (record.last_failure if limited else WHY.get(record.result)) or record.last_failure or "it failed"
     lines = [f"Job for {unit.name} failed because {because}.", f'See "unitctl status {unit.name}" and "unitctl logs {unit.name}" for details.']
     if limited:
         lines += [f'To force a start use "unitctl reset-failed {unit.name}"', f'followed by "unitctl start {unit.name}" again.']
@@ -136,14 +169,33 @@ async def isolate(c: Context, request: Request) -> Reply:
 
 @verb("cancel")
 async def cancel(c: Context, request: Request) -> Reply:
-    wanted = {int(u) for u in request.units if u.isdigit()}
-    for job in list(c.engine.jobs.values()):
-        if not request.units or job.id in wanted:
+    """Cancel the jobs with these ids, or all."""
+    by_id = {str(job.id): job for job in c.engine.jobs.values()}
+    errors = []
+    for word in request.units or list(by_id):
+        job = by_id.get(word)
+        if job is not None:
             c.engine.cancel(job)
-    return Reply(id=request.id, ok=True)
+        else:
+            why = f"Job {word} does not exist." if word.isdigit() else "a job is named by its number, see unitctl list-jobs"
+            errors.append(f"Failed to cancel job {word}: {why}\n")
+    return Reply(id=request.id, ok=not errors, exit_code=1 if errors else 0, err="".join(errors))
 
 
 @verb("list-jobs")
 async def list_jobs(c: Context, request: Request) -> Reply:
-    rows = [{"job": j.id, "unit": j.unit, "type": j.type, "state": "running" if j.running else "waiting"} for j in c.engine.jobs.values()]
-    return Reply(id=request.id, ok=True, data=sorted(rows, key=lambda r: int(str(r["job"]))))
+    """Jobs that wait or run. With `after` what each waits for, with `before` what waits for it, as rows {job, unit, type, state}."""
+    jobs = c.engine.jobs
+    waits_for = {name: [jobs[o] for o in c.engine.blockers(job)] for name, job in jobs.items()}
+
+    def row(job: Job) -> dict[str, Any]:
+        return {"job": job.id, "unit": job.unit, "type": job.type, "state": "running" if job.running else "waiting"}
+
+    rows = []
+    for job in sorted(jobs.values(), key=lambda j: j.id):
+        rows.append(row(job))
+        if request.options.get("after"):
+            rows[-1]["after"] = [row(other) for other in waits_for[job.unit]]
+        if request.options.get("before"):
+            rows[-1]["before"] = [row(jobs[name]) for name, others in sorted(waits_for.items()) if job in others]
+    return Reply(id=request.id, ok=True, data=rows)

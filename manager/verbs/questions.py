@@ -8,7 +8,7 @@ from typing import Any
 from unitd.bus.messages import Reply, Request
 from unitd.manager.verbs.base import Context, listed, verb
 from unitd.manager.views import LOG_LINES
-from unitd.units import install, names
+from unitd.units import names
 
 
 @verb("status")
@@ -31,6 +31,7 @@ async def show(c: Context, request: Request) -> Reply:
 async def list_units(c: Context, request: Request) -> Reply:
     o = request.options
     rows = [c.views.row(u) for u in (c.expand(request.units) if request.units else c.all_units())]
+    rows.sort(key=lambda r: by_type(r["unit"]))
     types, states = listed(o.get("type")), listed(o.get("state"))
     if o.get("failed"):
         states = ["failed"]
@@ -43,57 +44,84 @@ async def list_units(c: Context, request: Request) -> Reply:
     return Reply(id=request.id, ok=True, data=rows)
 
 
+def by_type(name: str) -> tuple[str, str]:
+    """The order of systemctl's lists."""
+    return name.rpartition(".")[2].lower(), name.lower()
+
+
 @verb("list-unit-files")
 async def list_unit_files(c: Context, request: Request) -> Reply:
     rows = []
     types = listed(request.options.get("type"))
-    for name, path in sorted(c.loader.list_files().items()):
+    with c.loader.batch():
+        files = c.loader.list_files()
+        state_of = {name: c.views.file_states.state(name) for name in files}
+    for name, path in sorted(files.items(), key=lambda item: by_type(item[0])):
         if request.units and not any(fnmatch.fnmatchcase(name, p) or name == names.with_suffix(p) for p in request.units):
             continue
         if types and name.rpartition(".")[2] not in types:
             continue
-        rows.append({"unit_file": name, "state": install.file_state(c.paths, name, c.loader.late), "preset": "enabled", "path": path})
+        rows.append({"unit_file": name, "state": state_of[name], "preset": "enabled", "path": path})
     return Reply(id=request.id, ok=True, data=rows)
+
+
+#: What list-dependencies follows, as systemctl does.
+FORWARD = ("Requires", "Requisite", "Wants", "ConsistsOf", "BindsTo", "Upholds")
+REVERSE = ("RequiredBy", "RequisiteOf", "WantedBy", "PartOf", "BoundBy", "UpheldBy")
 
 
 @verb("list-dependencies")
 async def list_dependencies(c: Context, request: Request) -> Reply:
+    """Rows {unit, depth, active} of a walk. Only targets are followed, with `all` every unit; with `plain` every unit once."""
     o, graph = request.options, c.engine.graph
     roots = c.expand(request.units) if request.units else [c.engine.unit("default.target")]
+    relations = ("After",) if o.get("after") else ("Before",) if o.get("before") else REVERSE if o.get("reverse") else FORWARD
+    types, plain = listed(o.get("type")), bool(o.get("plain"))
     rows: list[dict[str, Any]] = []
 
     def near(name: str) -> list[str]:
-        if o.get("after"):
-            return sorted(graph.after(name))
-        if o.get("before"):
-            return sorted(graph.before(name))
-        kinds = ("Requires", "Requisite", "Wants", "BindsTo", "Upholds")
-        if o.get("reverse"):
-            return sorted({d for k in (*kinds, "PartOf") for d in graph.rdeps(name, k)})
-        return sorted({d for k in kinds for d in graph.deps(name, k)})
-
-    def walk(name: str, depth: int, seen: frozenset[str]) -> None:
-        unit = c.engine.unit(name)
-        rows.append({"unit": unit.name, "depth": depth, "active": c.engine.record(unit.name).active})
-        if unit.name not in seen and (depth == 0 or unit.type == "target" or o.get("all")):
-            for dep in near(unit.name):
-                walk(dep, depth + 1, seen | {unit.name})
+        found = {other for relation in relations for other in graph.related(name, relation)}
+        return sorted(found, key=lambda n: (n.endswith(".target"), n.lower()))
 
     for root in roots:
-        walk(root.name, 0, frozenset())
+        rows.append({"unit": root.name, "depth": 0, "active": c.engine.active(root.name)})
+        path, circular = [root.name], [False]
+        stack = [iter(near(root.name))]
+        shown = {root.name}
+        while stack:
+            name = next(stack[-1], None)
+            if name is None:
+                if circular.pop() and not plain:
+                    rows.append({"unit": "...", "depth": len(stack), "active": ""})
+                stack.pop()
+                left = path.pop()
+                if not plain:
+                    shown.discard(left)
+            elif name in shown:
+                circular[-1] = True
+            elif not types or name.rpartition(".")[2] in types:
+                rows.append({"unit": name, "depth": len(stack), "active": c.engine.active(name)})
+                if o.get("all") or name.endswith(".target"):
+                    c.engine.unit(name)
+                    path.append(name)
+                    circular.append(False)
+                    shown.add(name)
+                    stack.append(iter(near(name)))
+                elif plain:
+                    shown.add(name)
     return Reply(id=request.id, ok=True, data=rows)
 
 
 @verb("is-active")
 async def is_active(c: Context, request: Request) -> Reply:
-    states = [c.engine.record(u.name).active for u in c.expand(request.units)]
+    states = [c.engine.record(u.name).active for u in c.expand(request.units, loaded_only=True)]
     good = any(s in ("active", "reloading") for s in states)
     return Reply(id=request.id, ok=True, exit_code=0 if good else 3, out="".join(s + "\n" for s in states))
 
 
 @verb("is-failed")
 async def is_failed(c: Context, request: Request) -> Reply:
-    states = [c.engine.record(u.name).active for u in c.expand(request.units)]
+    states = [c.engine.record(u.name).active for u in c.expand(request.units, loaded_only=True)]
     return Reply(id=request.id, ok=True, exit_code=0 if "failed" in states else 1, out="".join(s + "\n" for s in states))
 
 
@@ -102,7 +130,7 @@ async def is_enabled(c: Context, request: Request) -> Reply:
     out, err, good = [], [], False
     for pattern in request.units:
         name = c.check_name(pattern)
-        state = install.file_state(c.paths, name, c.loader.late)
+        state = c.views.file_states.state(name)
         if state in ("", "not-found"):
             err.append(f"Failed to get unit file state for {name}: No such file or directory")
             continue
