@@ -232,6 +232,10 @@ class Client:
         """What units use now (see `messages`); `measure` is for how long CPU is measured where nobody samples anyway."""
         return list(self.check("stats", units, measure=measure, history=history, pss=pss, sockets=sockets).data or [])
 
+    def metrics(self) -> str:
+        """All figures as OpenMetrics text."""
+        return self.check("metrics").out
+
     def events(self, patterns: Sequence[str] = ("",)) -> Events:
         """Subscribe to typed events (`unitd.bus.events`) by topic: a beginning ("unit."), or a glob ("unit.web*"). Raises Unreachable."""
         return Events(self.endpoint, patterns)

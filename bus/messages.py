@@ -16,7 +16,8 @@ Reply data by verb (a verb not listed has none); rows are JSON objects:
 - snapshot: {instance, position, time, units: rows {unit, load, active, sub, description, job, result, since, active_enter, main_pid,
   restarts, restart: {at, delay, attempt, reason} or null, status_text, last_failure, targets: [str], template, stats: a StatsSample or null}}
 - stats (options measure, history: seconds; pss, sockets: bool): rows of a StatsSample with active, sub; also sockets: [{proto, address,
-  queue or null, pids}], history: [[time, cpu, memory, restarts]] with ten-second averages where it is older than two minutes
+  queue or null, pids}], history: [[time, cpu, memory, restarts]] with ten-second averages where it is older than two minutes;
+  as in all events, what is zero or empty is left out; metrics: OpenMetrics text in `out`
 
 Events: two frames, topic and {seq, position, previous, data}; `unitd.bus.events` has the topics and what `data` is. `seq` counts per topic
 from 1; `position` counts all events of a manager and `previous` is the position of the topic's event before: a subscriber that has not

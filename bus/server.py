@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import re
+import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -67,6 +68,7 @@ class BusServer:
         self.position = 0
         self.instance = uuid.uuid4().hex[:16]
         self.on_subscriptions: Callable[[], None] = lambda: None
+        self.on_served: Callable[[str, float, bool], None] = lambda verb, seconds, ok: None
         self._subscriptions: set[bytes] = set()
         self._drain_due = False
 
@@ -162,6 +164,7 @@ class BusServer:
         return None
 
     async def _serve(self, envelope: list[bytes], request: Request, peer: Peer) -> None:
+        began = time.monotonic()
         try:
             reply = await self._handle(request, peer)
         except Exception:
@@ -169,6 +172,7 @@ class BusServer:
             reply = failed(request.id, "internal", f"cannot {request.verb}, because of an error in unitd", "its log has the details")
         reply.id = request.id
         self._answer(envelope, reply)
+        self.on_served(request.verb, time.monotonic() - began, reply.ok)
         self._drain_soon()
 
     def _answer(self, envelope: list[bytes], reply: Reply) -> None:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from unitd.bus.events import payload
-from unitd.manager import procsockets
+from unitd.manager import metrics, procsockets
 from unitd.units import names
 from unitd.units.model import Unit
 
@@ -23,8 +23,9 @@ _SINCE = {"active": "ActiveEnter", "reloading": "ActiveEnter", "inactive": "Inac
 class Live:
     """Reads; changes nothing."""
 
-    def __init__(self, bus: BusServer, engine: Engine, views: Views, sampler: Sampler) -> None:
-        self.bus, self.engine, self.views, self.sampler = bus, engine, views, sampler
+    def __init__(self, bus: BusServer, engine: Engine, views: Views, sampler: Sampler, tally: metrics.Tally) -> None:
+        self.bus, self.engine, self.views, self.sampler, self.tally = bus, engine, views, sampler, tally
+        self.started = engine.platform.realtime()
 
     def snapshot(self, units: list[Unit]) -> dict[str, Any]:
         """Rows of `units`, with the position in the events that they belong to (see `unitd.bus.messages`)."""
@@ -82,3 +83,22 @@ class Live:
                 row["history"] = known.history.rows(self.engine.platform.realtime() - history) if known is not None else []
             rows.append(row)
         return rows
+
+    async def metrics(self, version: str) -> str:
+        """OpenMetrics text about everything."""
+        samples = await self.sampler.ask(self.sampler.up(), 0.0)
+        rows = []
+        for name, record in sorted(self.engine.records.items()):
+            if name in self.engine.graph.units and "@." not in name:
+                sample = samples.get(name)
+                rows.append(
+                    {
+                        "unit": name,
+                        "active": record.active,
+                        "restarts": record.n_restarts,
+                        "log_lost": record.log_lost,
+                        "stats": payload(sample) if sample is not None else None,
+                    }
+                )
+        about = {"version": version, "instance": self.bus.instance}
+        return metrics.render(rows, self.tally, about, self.started, len(self.engine.jobs))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unitd
 from unitd.bus.messages import Reply, Request
 from unitd.manager.verbs.base import Context, failure, verb
 
@@ -27,6 +28,12 @@ async def stats(c: Context, request: Request) -> Reply:
     measure, history = (number(request, name, default, most) for name, default, most in (("measure", 0.5, 10.0), ("history", 0.0, 86400.0)))
     flags = {name: bool(request.options.get(name)) for name in ("pss", "sockets")}
     return Reply(id=request.id, ok=True, data=await c.live.usage(units, measure, history, **flags))
+
+
+@verb("metrics")
+async def metrics(c: Context, request: Request) -> Reply:
+    """OpenMetrics text of all figures, in `out`."""
+    return Reply(id=request.id, ok=True, out=await c.live.metrics(unitd.__version__))
 
 
 def number(request: Request, name: str, default: float, most: float) -> float:

@@ -188,7 +188,7 @@ def test_without_a_manager(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "text"),
     [
-        (["statsu", "x"], "Unknown command verb statsu. Did you mean status?"),
+        (["staus", "x"], "Unknown command verb staus. Did you mean status?"),
         (["start"], "Too few arguments"),
         (["ping", "x"], "unrecognized arguments: x"),
         (["start", "--bogus", "x"], "unrecognized arguments: --bogus"),
