@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["BusError", "CallFailed", "Client", "Events", "RawEvent", "Snapshot", "Subscription", "Unreachable"]
 
 #: Verbs that wait for jobs, so without a limit of time.
-JOB_VERBS = frozenset({"start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart", "isolate"})
+JOB_VERBS = frozenset({"start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart", "isolate", "scale"})
 #: Verbs that must not run twice: they are not sent again to a new manager.
 ONCE_VERBS = frozenset({"kill", "exit", "daemon-reexec", "cancel"})
 HEARTBEAT = 2.0
@@ -78,7 +78,7 @@ class Client:
         When the manager is replaced meanwhile the request goes to its successor, except for verbs that must not run twice.
         """
         request = Request(
-            verb, list(units), {k: v for k, v in options.items() if v not in (None, False)}, id=f"{os.getpid()}.{next(self._ids)}"
+            verb, list(units), {k: v for k, v in options.items() if v is not None and v is not False}, id=f"{os.getpid()}.{next(self._ids)}"
         )
         raw = encode(request)
         if len(raw) > MAX_REQUEST:
@@ -97,7 +97,7 @@ class Client:
             except OSError as error:
                 self.close()
                 resends += 1
-                if verb in ONCE_VERBS or resends > RESENDS:
+                if verb in ONCE_VERBS or "by" in options or resends > RESENDS:
                     raise Unreachable(
                         f"unitd at {self.endpoint} went away during {verb}: {why(error)}", "whether it took effect is unknown"
                     ) from None
@@ -163,6 +163,10 @@ class Client:
     def kill(self, units: Sequence[str], signal: str = "SIGTERM", whom: str = "all") -> Reply:
         """Send a signal to processes of units. Raises CallFailed."""
         return self.check("kill", units, signal=signal, kill_whom=whom)
+
+    def scale(self, template: str, count: int) -> dict[str, Any]:
+        """Have `count` numbered instances of the template run: {template, before, count, started, stopped, jobs}. Raises CallFailed."""
+        return dict(self.check("scale", [template], count=count).data or {})
 
     def reset_failed(self, units: Sequence[str] = ()) -> Reply:
         """Clear the failed state and the start limit. Raises CallFailed."""

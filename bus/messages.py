@@ -13,6 +13,7 @@ Reply data by verb (a verb not listed has none); rows are JSON objects:
 - list-jobs: rows {job, unit, type, state}; list-dependencies: rows {unit, depth, active}
 - cat: rows {path, text}; edit: rows {unit, path, fragment}; logs: rows {unit, dir}; enable disable mask unmask: rows {kind, path, target}
 - ping: {instance, pid}; version: {version}
+- scale (options count or by, no_block): {template, before, count, started: [str], stopped: [str], jobs}
 - snapshot: {instance, position, time, units: rows {unit, load, active, sub, description, job, result, since, active_enter, main_pid,
   restarts, restart: {at, delay, attempt, reason} or null, status_text, last_failure, targets: [str], template, stats: a StatsSample or null}}
 - stats (options measure, history: seconds; pss, sockets: bool): rows of a StatsSample with active, sub; also sockets: [{proto, address,

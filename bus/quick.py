@@ -24,7 +24,7 @@ HEARTBEAT, SILENCE = 2.0, 30.0
 #: Seconds for a call that does not wait for jobs.
 LIMIT = 60.0
 #: As `client` has them; a test holds that they are the same.
-JOB_VERBS = frozenset(("start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart", "isolate"))
+JOB_VERBS = frozenset(("start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart", "isolate", "scale"))
 ONCE_VERBS = frozenset(("kill", "exit", "daemon-reexec", "cancel"))
 MAX_REQUEST = 256 * 1024
 
@@ -54,7 +54,7 @@ def fields(reply: Answer | Reply) -> dict[str, Any]:
 def call(endpoint: str, verb: str, units: Sequence[str], options: Mapping[str, Any]) -> Answer | None:
     """The manager's answer, or None when the caller has to ask by `Client`. Raises OSError when a verb that must not reach a manager twice was
     sent, and what became of it is unknown."""
-    options = {key: value for key, value in options.items() if value not in (None, False)}
+    options = {key: value for key, value in options.items() if value is not None and value is not False}
     limit = None if verb in JOB_VERBS or options.get("wait") else LIMIT
     path = endpoint.removeprefix("ipc://")
     try:
@@ -68,7 +68,7 @@ def call(endpoint: str, verb: str, units: Sequence[str], options: Mapping[str, A
         connection.send(raw)
         return _await(connection, limit)
     except OSError:
-        if verb in ONCE_VERBS:
+        if verb in ONCE_VERBS or "by" in options:
             raise
         return None
     finally:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 #: Options whose value may be the next word; needed to find the verb among options.
 VALUED = {
-    "--seconds", "--minutes", "--width", "--height",
+    "--seconds", "--minutes", "--width", "--height", "--sort",
     "--bus", "-H", "--host", "-p", "-P", "--property", "-s", "--signal", "--kill-whom", "--kill-who", "--job-mode", "-t", "--type",
     "--state",
     "-n", "--lines", "--what", "-o", "--output", "-S", "--since", "-U", "--until", "-g", "--grep", "--invocation", "-D", "--directory", "--vacuum-size",

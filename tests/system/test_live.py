@@ -174,3 +174,14 @@ def test_a_subscriber_that_never_reads_costs_nothing_but_its_events(manager: Man
         garbage.close()
         for events in stuck:
             events.close()
+
+
+def test_scale(manager: Manager) -> None:
+    manager.write("w@.service", "[Service]\nExecStart=/bin/sleep 1000\n")
+    manager.boot()
+    assert manager.ok("scale", "w@=3") == "w@.service: 0 -> 3\n"
+    assert manager.ok("scale", "w@2=-1") == "w@.service: 3 -> 2\n"
+    assert [manager.ctl("is-active", f"w@{n}").returncode for n in (1, 2, 3)] == [0, 0, 3]
+    with Client(f"ipc://{manager.run}/bus") as client:
+        assert client.scale("w@", 0)["stopped"] == ["w@2.service", "w@1.service"]
+    assert manager.ctl("scale", "w@").returncode == 1 and manager.ctl("scale", "sleep.service=2").returncode == 1

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
+
 from unitd.manager.procsockets import address
+from unitd.manager.scale import plan
 from unitd.manager.stats import MAX_GAP, History, Reading, Ring, UnitStats, slices
 
 
@@ -86,3 +89,12 @@ def test_a_sweep_is_spread_over_the_interval() -> None:
 def test_addresses_of_proc_net() -> None:
     assert address("0100007F:1F90", 2) == "127.0.0.1:8080"
     assert address("00000000000000000000000001000000:0050", 10) == "[::1]:80"
+
+
+def test_scaling_takes_low_numbers_and_gives_high_ones_back() -> None:
+    assert plan("w@.service", ["w@2.service", "w@x.service", "w@02.service", "v@1.service"], 3) == (["w@1.service", "w@3.service"], [])
+    assert plan("w@.service", ["w@1.service", "w@2.service", "w@7.service"], 1) == ([], ["w@7.service", "w@2.service"])
+    assert plan("w@.service", [], 0) == ([], [])
+    for template, count in (("w.service", 1), ("w@.service", -1), ("w@.service", 10**6)):
+        with pytest.raises(ValueError):
+            plan(template, [], count)
