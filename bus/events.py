@@ -95,7 +95,7 @@ class SocketActivity(Event, tag="socket-activity"):
     connections: int = 0
 
 
-class ProcessSample(msgspec.Struct, omit_defaults=True):
+class ProcessSample(msgspec.Struct, omit_defaults=True, gc=False):
     """One process in a StatsSample."""
 
     pid: int

@@ -9,6 +9,7 @@ from unitd.manager.procstat import GroupReader, ProcReader
 from unitd.manager.stats import Reading
 
 if TYPE_CHECKING:
+    from unitd.manager.cgroup import CgroupTree
     from unitd.manager.engine import Engine
     from unitd.manager.processes import Processes
 
@@ -25,7 +26,6 @@ class Members:
         self._unit_of: dict[int, tuple[int, str]] = {}  # pid -> start time and unit
         self._pids: dict[str, set[int]] = {}
         self._foreign: set[int] = set()
-        self._nested: set[str] = set()
         self._read: set[int] = set()
         self._invocations: dict[str, str] = {}
         self._sweeps = 0
@@ -85,42 +85,48 @@ class Members:
         return unit
 
     def of(self, unit: str, details: bool = True) -> tuple[list[Reading], float | None]:
-        """(readings of all processes of the unit, CPU seconds of its cgroup if it has one). `details`: IO and descriptors too."""
-        seconds = None
-        tree = self.processes.cgroups
-        if tree:
-            path = tree.path(unit)
-            found = self.groups.read(path)
-            if found is None:
-                return [], None
-            pids, seconds = found
-            if (details or unit in self._nested) and self._has_nested(unit, path):
-                pids = tree.pids(path)
-        else:
-            pids = sorted(self._pids.get(unit, ()))
+        """(readings of all processes of the unit, CPU seconds of its cgroup if it has one).
+
+        `details`: IO and descriptors too; without them a cgroup whose processes are all still there is taken to have no others.
+        """
+        if self.processes.cgroups:
+            return self._of_group(unit, self.processes.cgroups, details)
         readings = []
-        for pid in pids:
+        for pid in sorted(self._pids.get(unit, ())):
             reading = self.reader.read(pid, details)
             if reading is None:
                 continue
-            if not tree and self._unit_of.get(pid, (0, ""))[0] != reading.start:
+            if self._unit_of.get(pid, (0, ""))[0] != reading.start:
                 self._unit_of.pop(pid, None)  # the pid is another process now
                 continue
             readings.append(reading)
-            self._read.add(pid)
-        return readings, seconds
+        return readings, None
 
-    def _has_nested(self, unit: str, path: str) -> bool:
-        """Are there groups below the unit's? Looked at together with the details."""
-        found = self.groups.nested(path)
-        (self._nested.add if found else self._nested.discard)(unit)
-        return found
+    def _of_group(self, unit: str, tree: CgroupTree, details: bool) -> tuple[list[Reading], float | None]:
+        path = tree.path(unit)
+        pids = self._pids.get(unit)
+        if not details and pids:
+            readings = [reading for pid in pids if (reading := self.reader.read(pid, False)) is not None]
+            if len(readings) == len(pids):
+                self._read |= pids
+                return readings, self.groups.seconds(path)
+        found = self.groups.pids(path)
+        if found is None:
+            self._pids.pop(unit, None)
+            return [], None
+        if self.groups.nested(path):
+            found = tree.pids(path)
+        pids = self._pids[unit] = set(found)
+        self._read |= pids
+        return [reading for pid in found if (reading := self.reader.read(pid, details)) is not None], self.groups.seconds(path)
 
     def tidy(self, units: set[str]) -> None:
         """After a sweep over `units`: close what belongs to others."""
         tree = self.processes.cgroups
         if tree:
             self.groups.keep_only({tree.path(unit) for unit in units})
+            for unit in self._pids.keys() - units:
+                del self._pids[unit]
             self.reader.keep_only(self._read)
 
     def close(self) -> None:

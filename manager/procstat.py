@@ -101,25 +101,42 @@ class GroupReader:
     def __init__(self) -> None:
         self._kept: dict[str, tuple[int, int]] = {}
 
-    def read(self, path: str) -> tuple[list[int], float | None] | None:
-        """(processes in the group itself, CPU seconds of it and all below); None when it is gone. Groups below: see `nested`."""
-        kept = self._kept.get(path)
+    def pids(self, path: str) -> list[int] | None:
+        """Processes in the group itself; None when it is gone. Groups below: see `nested`."""
+        kept = self._open(path)
+        if kept is None:
+            return None
         try:
-            if kept is None:
-                procs = os.open(f"{path}/cgroup.procs", os.O_RDONLY | os.O_CLOEXEC)
-                try:
-                    cpu = os.open(f"{path}/cpu.stat", os.O_RDONLY | os.O_CLOEXEC)
-                except OSError:
-                    cpu = -1
-                kept = self._kept[path] = (procs, cpu)
-            pids = _whole(kept[0])
-            usage = os.pread(kept[1], 64, 0) if kept[1] >= 0 else b""
+            return [int(word) for word in _whole(kept[0]).split()]
         except OSError:
             self.forget(path)
             return None
-        words = usage.split(None, 2)
-        seconds = int(words[1]) / 1e6 if len(words) > 1 and words[0] == b"usage_usec" else None
-        return [int(word) for word in pids.split()], seconds
+
+    def seconds(self, path: str) -> float | None:
+        """CPU seconds of the group and all below, by those that are gone too; None where the kernel does not say."""
+        kept = self._open(path)
+        if kept is None or kept[1] < 0:
+            return None
+        try:
+            words = os.pread(kept[1], 64, 0).split(None, 2)
+        except OSError:
+            self.forget(path)
+            return None
+        return int(words[1]) / 1e6 if len(words) > 1 and words[0] == b"usage_usec" else None
+
+    def _open(self, path: str) -> tuple[int, int] | None:
+        kept = self._kept.get(path)
+        if kept is None:
+            try:
+                procs = os.open(f"{path}/cgroup.procs", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                return None
+            try:
+                cpu = os.open(f"{path}/cpu.stat", os.O_RDONLY | os.O_CLOEXEC)
+            except OSError:
+                cpu = -1
+            kept = self._kept[path] = (procs, cpu)
+        return kept
 
     @staticmethod
     def nested(path: str) -> bool:

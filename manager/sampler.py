@@ -6,6 +6,7 @@ Without subscribers there is no timer, no descriptor and no wake-up. A sweep ove
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
     from unitd.manager.engine import Engine
     from unitd.manager.processes import Processes
 
+log = logging.getLogger("unitd")
+
 INTERVAL = 1.0
 #: Units of one burst of a one-shot sample, between which the loop does other things.
 BURST = 25
-#: With more units than this, descriptors and IO of each are looked at in every fourth sweep only: they cost as much as all the rest.
+#: With more units than this, descriptors, IO and new members of each cgroup are looked at in every fourth sweep only: they cost as much
+#: as all the rest.
 MANY, SELDOM = 200, 4
 
 
@@ -68,7 +72,10 @@ class Sampler:
         self._swept = set(self._due)
         for name in self.stats.keys() - self.engine.records.keys():
             del self.stats[name]
-        self.members.refresh()
+        try:
+            self.members.refresh()
+        except OSError as error:
+            log.warning("cannot look for processes: %s", error)
         self._sweeps, self._count = self._sweeps + 1, 0
         self._size, self._gap = slices(len(self._due), self.interval)
         now = self.loop.time()
@@ -84,7 +91,8 @@ class Sampler:
         made = []
         for name in names:
             self._count += 1
-            if self.engine.records[name].sub not in DOWN:
+            record = self.engine.records.get(name)
+            if record is not None and record.sub not in DOWN:
                 made.append(self.sample(name, details=not sparse or (self._count + self._sweeps) % SELDOM == 0 or name not in self.stats))
         for sample in made:
             self.bus.publish(f"stats.{sample.unit}", sample)

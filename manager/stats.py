@@ -10,6 +10,7 @@ from unitd.bus.events import ProcessSample, StatsSample
 
 #: A sample that comes later than this after the one before has no rates: they would be an average of long ago.
 MAX_GAP = 90.0
+_NOTHING = (0, 0, 0)
 
 
 class Reading(NamedTuple):
@@ -100,6 +101,7 @@ class UnitStats:
         self.last: StatsSample | None = None
         self.sampled = -1.0e9  # monotonic time of the last sample
         self._seen: dict[int, Reading] = {}
+        self._details: dict[int, tuple[int, int, int]] = {}  # pid -> descriptors, bytes read, written
         self._total = 0.0
         self._group: float | None = None
         self._io: tuple[float, int, int] | None = None  # monotonic time, bytes read and written when IO was last looked at
@@ -116,6 +118,7 @@ class UnitStats:
         measurable = self.last is not None and 0 < elapsed <= MAX_GAP
         scale = 100 / elapsed if measurable else 0.0
         seen: dict[int, Reading] = {}
+        details: dict[int, tuple[int, int, int]] = {}
         rows: list[ProcessSample] = []
         used, looked = 0.0, False
         memory = tasks = fds = 0
@@ -125,15 +128,15 @@ class UnitStats:
                 before = None
             if r.fds is not None:
                 looked = True
+                detail = (max(r.fds, 0), max(r.read or 0, 0), max(r.written or 0, 0))
             else:
-                r = r._replace(fds=before.fds, read=before.read, written=before.written) if before is not None else r._replace(fds=0, read=0, written=0)
-            seen[r.pid] = r
+                detail = self._details.get(r.pid, _NOTHING) if before is not None else _NOTHING
+            seen[r.pid], details[r.pid] = r, detail
             # a process that was not there at the last look has used all it has used since then
             delta = r.cpu - before.cpu if before is not None else r.cpu
             used += delta
-            count = r.fds if r.fds and r.fds > 0 else 0
-            memory, tasks, fds = memory + r.rss, tasks + r.threads, fds + count
-            rows.append(ProcessSample(r.pid, r.ppid, r.name, round(scale * delta, 1), r.rss, r.threads, count))
+            memory, tasks, fds = memory + r.rss, tasks + r.threads, fds + detail[0]
+            rows.append(ProcessSample(r.pid, r.ppid, r.name, round(scale * delta, 1), r.rss, r.threads, detail[0]))
         self._total += used
         total = self._total
         if group_cpu is not None:
@@ -141,7 +144,10 @@ class UnitStats:
             # the group is made anew with each start
             used = group_cpu - self._group if self._group is not None and group_cpu >= self._group else group_cpu
             total = group_cpu
-        read, written, rates = self._io_of(seen.values(), now, measurable, looked)
+        read = written = 0
+        for _fds, bytes_read, bytes_written in details.values():
+            read, written = read + bytes_read, written + bytes_written
+        rates = self._io_rates(read, written, now, measurable, looked)
         made = StatsSample(
             unit=name,
             time=at,
@@ -158,27 +164,21 @@ class UnitStats:
             age=round(at - since, 3) if 0 < since < at else 0.0,
             processes=rows,
         )
-        self._seen, self._group, self.last, self.sampled = seen, group_cpu, made, now
+        self._seen, self._details, self._group, self.last, self.sampled = seen, details, group_cpu, made, now
         if keep and measurable:
             self.history.add(at, made.cpu, memory, restarts)
         return made
 
-    def _io_of(self, readings: Iterable[Reading], now: float, measurable: bool, looked: bool) -> tuple[int, int, tuple[float, float]]:
-        """Bytes read and written so far by what runs, and their rates since IO was looked at before; without a look, those of then."""
-        read = written = 0
-        for r in readings:
-            if r.read and r.read > 0:
-                read += r.read
-            if r.written and r.written > 0:
-                written += r.written
+    def _io_rates(self, read: int, written: int, now: float, measurable: bool, looked: bool) -> tuple[float, float]:
+        """Bytes per second read and written since IO was looked at before; without a look, those of then."""
         before, last = self._io, self.last
         if not looked and last is not None:
-            return read, written, (last.read_rate, last.write_rate)
+            return last.read_rate, last.write_rate
         self._io = (now, read, written)
         if before is None or not measurable or now <= before[0]:
-            return read, written, (0.0, 0.0)
+            return 0.0, 0.0
         elapsed = now - before[0]
-        return read, written, (round(max(0, read - before[1]) / elapsed, 1), round(max(0, written - before[2]) / elapsed, 1))
+        return round(max(0, read - before[1]) / elapsed, 1), round(max(0, written - before[2]) / elapsed, 1)
 
 
 def slices(count: int, interval: float, size: int = 50) -> tuple[int, float]:
