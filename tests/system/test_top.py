@@ -24,7 +24,7 @@ class Terminal:
 
     def __init__(self, directory: Path, command: list[str], environ: dict[str, str], size: tuple[int, int] = (110, 24)) -> None:
         self.socket = str(directory / "tmux")
-        self.environ = {k: v for k, v in environ.items() if k not in ("TMUX", "NO_COLOR")} | {"LC_ALL": "C.UTF-8", "TERM": "screen-256color"}
+        self.environ = {k: v for k, v in environ.items() if k not in ("TMUX", "NO_COLOR")} | {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TERM": "screen-256color"}
         line = shlex.join(command) + "; echo ended-with-$?; exec cat"
         self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "sh", "-c", line)
         self._pause = threading.Event()
