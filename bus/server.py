@@ -68,6 +68,7 @@ class BusServer:
         self.position = 0
         self.instance = uuid.uuid4().hex[:16]
         self.on_subscriptions: Callable[[], None] = lambda: None
+        self.on_event: Callable[[dict[str, Any]], None] = lambda data: None
         self.on_served: Callable[[str, float, bool], None] = lambda verb, seconds, ok: None
         self._subscriptions: set[bytes] = set()
         self._drain_due = False
@@ -221,6 +222,8 @@ class BusServer:
 
     def publish(self, topic: str, data: dict[str, Any] | msgspec.Struct) -> None:
         """Tell subscribers; who does not keep up loses events and sees it by `seq`. Costs next to nothing without subscribers."""
+        if isinstance(data, dict):
+            self.on_event(data)
         seq, previous = self._sequence.get(topic, (0, 0))
         self.position += 1
         self._sequence[topic] = (seq + 1, self.position)

@@ -23,8 +23,10 @@ _SINCE = {"active": "ActiveEnter", "reloading": "ActiveEnter", "inactive": "Inac
 class Live:
     """Reads; changes nothing."""
 
-    def __init__(self, bus: BusServer, engine: Engine, views: Views, sampler: Sampler, tally: metrics.Tally) -> None:
-        self.bus, self.engine, self.views, self.sampler, self.tally = bus, engine, views, sampler, tally
+    def __init__(self, bus: BusServer, engine: Engine, views: Views, sampler: Sampler) -> None:
+        self.bus, self.engine, self.views, self.sampler = bus, engine, views, sampler
+        self.tally = metrics.Tally()
+        bus.on_served, bus.on_event = self.tally.served, self.tally.event
         self.started = engine.platform.realtime()
 
     def snapshot(self, units: list[Unit]) -> dict[str, Any]:

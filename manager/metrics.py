@@ -23,8 +23,10 @@ class Tally:
         self._log_size: dict[str, int] = {}
 
     def event(self, data: Mapping[str, Any]) -> None:
-        """An event that is published: exits are counted by unit, code and status."""
-        if data.get("kind") == "process-exited":
+        """An event that is published: exits are counted by unit, code and status, output by what is written."""
+        if data.get("kind") == "log":
+            self.wrote(str(data["unit"]), int(data.get("size", 0)))
+        elif data.get("kind") == "process-exited":
             self.exits[str(data["unit"]), str(data["code"]), int(data["status"])] += 1
 
     def wrote(self, unit: str, size: int) -> None:

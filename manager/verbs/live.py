@@ -1,10 +1,14 @@
-"""Verbs of the live view."""
+"""Verbs of the live view, and what its keys command."""
 
 from __future__ import annotations
 
 import unitd
 from unitd.bus.messages import Reply, Request
+from unitd.manager.verbs import scale
 from unitd.manager.verbs.base import Context, failure, verb
+
+#: Modules whose verbs come with these.
+WITH = (scale,)
 
 
 @verb("snapshot")
