@@ -19,6 +19,8 @@ from unitd.web.source import Source
 from unitd.web.types import Action, Done, Files, Jobs, Lines, Planned, Preview, Sample, Snapshot, Stats
 
 WORDS = {"reset-failed": "its failed state is cleared", "kill": "{} is sent to its processes", "scale": "its pool is brought to {} instances"}
+#: Seconds of the manager's own memory of a unit that are shown to begin with.
+HISTORY = 300.0
 #: It is built in and never up: to stop it does nothing.
 NOTHING = "shutdown.target"
 
@@ -73,7 +75,7 @@ class Api:
 
     def unit_stats(self, unit: str) -> Stats:
         name = requests.unit_name(unit)
-        return Stats({name: self.samples(name)})
+        return Stats({name: self.samples(name) or self.source.history(name, HISTORY)})
 
     def samples(self, name: str) -> list[Sample]:
         return list(self.hub.history.get(name, ()))

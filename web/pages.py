@@ -79,7 +79,7 @@ class Pages:
         found = self.api.unit(name)
         states = {u.unit: u.active for u in hub.rows.values()}
         states[found.unit.unit] = found.unit.active
-        samples = self.api.samples(name)
+        samples = self.api.unit_stats(name).units[name]
         events = [e for e in hub.events if e.get("unit") == found.unit.unit]
         return self._render(
             "unit.tpl", title=found.unit.unit, detail=found, row=found.unit, files=self._files(name), lines=self._lines(name), cursor=hub.cursor,

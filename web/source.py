@@ -15,7 +15,7 @@ from unitd.bus.endpoint import path_of
 from unitd.bus.messages import Reply
 from unitd.bus.subscription import Events
 from unitd.web import rows
-from unitd.web.types import Detail, File, Job, Unit
+from unitd.web.types import Detail, File, Job, Sample, Unit
 
 #: Requests at once; more wait.
 CALLS = 64
@@ -93,6 +93,12 @@ class Source:
         shown = self.check("show", [name]).data or [{}]
         row = self.check("snapshot", [name]).data["units"][0]
         return rows.detail(rows.from_snapshot(row), status.data[0], shown[0])
+
+    def history(self, name: str, seconds: float) -> list[Sample]:
+        """What the manager remembers of a unit's use, oldest first; empty for a unit that is down."""
+        reply = self.call("stats", [name], history=seconds, measure=0)
+        rows = (reply.data or [{}])[0].get("history") or () if reply.ok else ()
+        return [Sample(float(at), float(cpu) / 100, int(memory)) for at, cpu, memory, *_ in rows]
 
     def files(self, name: str) -> list[File]:
         """The unit file and its drop-ins; none for a unit without."""

@@ -134,6 +134,7 @@ def test_api_tells_and_does(web: Web) -> None:
     assert web.ask("POST", "/api/v1/units/missing/start")[0] == 404
     assert web.ask("GET", "/unit/missing")[0] == 404
     assert web.ask("POST", "/api/v1/units/idle/explode")[0] == 404
+    assert web.get("/units/idle/stats")["units"]["idle.service"]
     planned = web.get("/units/idle/preview/restart")
     assert "idle.service" in [j["unit"] for j in planned["jobs"]]
     before = web.manager.pid("idle.service")
