@@ -150,6 +150,7 @@ def test_restart_by_button(browser: Any, web: Web) -> None:
     page.click('button[data-action="restart"]')
     page.wait_for_selector("#confirm[open]")
     text(page, "#plan", "victim.service")
+    text(page, "#plan", "restart phoenix.service")  # it requires the other
     page.click("#no")
     assert web.manager.pid("victim.service") == before
     page.click('button[data-action="restart"]')
