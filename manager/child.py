@@ -278,7 +278,7 @@ def _limits(spec: SpawnSpec, around: Surroundings) -> None:
     if "NOFILE" not in wanted:
         wanted["NOFILE"] = list(around.no_file)
     for name, (soft, hard) in wanted.items():
-        number = getattr(resource, f"RLIMIT_{name}", None)
+        number = 10 if name == "LOCKS" else getattr(resource, f"RLIMIT_{name}", None)  # Python has no name for that one
         if number is None:
             raise SetupError(205, "LIMITS", 22)
         try:

@@ -1,38 +1,26 @@
-"""Every property of a unit, as `systemctl show` prints it (systemd 252, org.freedesktop.systemd1(5)). Pure, but for the size of the memory.
+"""Every property of a unit, as `systemctl show` prints it (systemd 252, org.freedesktop.systemd1(5)).
 
 A value with several lines is a property that `show` prints several times.
 """
 
 from __future__ import annotations
 
-import math
-import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from collections.abc import Mapping, Sequence
 
 from unitd.bus.timetext import stamp
 from unitd.manager import triggerviews
+from unitd.manager.contextproperties import exec_properties, kill_properties, resource_properties
+from unitd.manager.showwords import words, yes
 from unitd.manager.states import Record
-from unitd.units.errors import ValueProblem
 from unitd.units.model import Command, ExitStatusSet, Unit
-from unitd.units.numbers import CAPABILITIES
 from unitd.units.socket import WORDS, descriptor_name
 from unitd.units.values import (
     format_seconds,
     format_timespan,
-    parse_bool,
-    parse_cpu_quota,
-    parse_memory_max,
-    parse_percent,
-    parse_size,
-    parse_tasks,
     signal_name,
 )
 
-T = TypeVar("T")
 _CODES = {0: "(null)", 1: "exited", 2: "killed", 3: "dumped", 4: "trapped", 5: "stopped", 6: "continued"}
-_QUOTED = set(" \t\n\r\"\\`$*?['()<>|&;!")
-_ESCAPED = set('"\\`$')
 _ROLES = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecReload", "ExecStop", "ExecStopPost")
 _FIELDS = ("exec_condition", "exec_start_pre", "exec_start", "exec_start_post", "exec_reload", "exec_stop", "exec_stop_post")
 _SOCKET_ROLES = ("ExecStartPre", "ExecStartPost", "ExecStopPre", "ExecStopPost")
@@ -41,10 +29,6 @@ _DEPENDENCIES = (
     "UpheldBy", "ConsistsOf", "Conflicts", "ConflictedBy", "Before", "After",
     "OnSuccess", "OnSuccessOf", "OnFailure", "OnFailureOf", "Triggers", "TriggeredBy",
     "PropagatesReloadTo", "ReloadPropagatedFrom", "PropagatesStopTo", "StopPropagatedFrom", "JoinsNamespaceOf",
-)  # fmt: skip
-_LIMIT_ORDER = (
-    "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NOFILE", "AS", "NPROC", "MEMLOCK", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE",
-    "RTPRIO", "RTTIME",
 )  # fmt: skip
 _STAMPS = ("StateChange", "InactiveExit", "ActiveEnter", "ActiveExit", "InactiveEnter")
 
@@ -55,9 +39,9 @@ def properties(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str
     found: dict[str, str] = {}
     if unit.type == "service":
         found |= _service(unit, record)
-        found |= _resources(unit)
-        found |= _exec(unit)
-        found |= _kill(unit)
+        found |= resource_properties(unit)
+        found |= exec_properties(unit)
+        found |= kill_properties(unit)
     elif unit.type == "socket":
         found |= _socket(unit, record)
     elif unit.type == "timer":
@@ -95,9 +79,9 @@ def _service(unit: Unit, record: Record) -> dict[str, str]:
         "RuntimeMaxUSec": format_seconds(s.runtime_max),
         "RuntimeRandomizedExtraUSec": format_seconds(s.runtime_randomized_extra),
         "WatchdogUSec": _watchdog(unit, record),
-        "RootDirectoryStartOnly": _yes(s.root_directory_start_only),
-        "RemainAfterExit": _yes(s.remain_after_exit),
-        "GuessMainPID": _yes(s.guess_main_pid),
+        "RootDirectoryStartOnly": yes(s.root_directory_start_only),
+        "RemainAfterExit": yes(s.remain_after_exit),
+        "GuessMainPID": yes(s.guess_main_pid),
         "RestartPreventExitStatus": _statuses(s.restart_prevent_exit_status),
         "RestartForceExitStatus": _statuses(s.restart_force_exit_status),
         "SuccessExitStatus": _statuses(s.success_exit_status),
@@ -115,8 +99,8 @@ def _service(unit: Unit, record: Record) -> dict[str, str]:
         "NRestarts": str(record.n_restarts),
         "OOMPolicy": s.oom_policy,
         "ReloadSignal": str(s.reload_signal),
-        "NonBlocking": _yes(s.non_blocking),
-        "Sockets": _words(s.sockets),
+        "NonBlocking": yes(s.non_blocking),
+        "Sockets": words(s.sockets),
         "ExecMainStartTimestamp": stamp(record.stamps.get("ExecMainStart", 0.0)),
         "ExecMainExitTimestamp": stamp(record.stamps.get("ExecMainExit", 0.0)),
         "ExecMainPID": str(record.exec_main_pid),
@@ -148,105 +132,9 @@ def _command(command: Command, record: Record | None) -> str:
         pid, code, status = record.exec_main_pid, record.exec_main_code, record.exec_main_status
     how = str(status) if code == 1 else f"{status}/{signal_name(status) if status else 0}"
     return (
-        f"{{ path={command.path} ; argv[]={' '.join(command.argv)} ; ignore_errors={_yes(command.ignore_failure)} ; "
+        f"{{ path={command.path} ; argv[]={' '.join(command.argv)} ; ignore_errors={yes(command.ignore_failure)} ; "
         f"start_time=[{started}] ; stop_time=[{stopped}] ; pid={pid} ; code={_CODES.get(code, '(null)')} ; status={how} }}"
     )
-
-
-# -- what the process is like
-
-
-def _exec(unit: Unit) -> dict[str, str]:
-    e = unit.exec
-    found = {
-        "Environment": _words(f"{k}={v}" for k, v in dict(e.environment).items()),
-        "EnvironmentFiles": "\n".join(f"{path} (ignore_errors={_yes(optional)})" for path, optional in e.environment_files),
-        "PassEnvironment": _words(e.pass_environment),
-        "UnsetEnvironment": _words(e.unset_environment),
-        "UMask": f"{e.umask:04o}",
-    }
-    for name in _LIMIT_ORDER:
-        if name in e.limits:
-            soft, hard = e.limits[name]
-            found["Limit" + name] = _infinite(hard)
-            found[f"Limit{name}Soft"] = _infinite(soft)
-    found |= {
-        "WorkingDirectory": ("!" if e.working_directory_optional and e.working_directory else "") + e.working_directory,
-        "RootDirectory": e.root_directory,
-        "OOMScoreAdjust": str(e.oom_score_adjust or 0),
-        "Nice": str(e.nice or 0),
-        "IOSchedulingClass": str(2 if e.io_scheduling_class is None else e.io_scheduling_class),
-        "IOSchedulingPriority": str(4 if e.io_scheduling_priority is None else e.io_scheduling_priority),
-        "CPUSchedulingPolicy": str(e.cpu_scheduling_policy or 0),
-        "CPUSchedulingPriority": str(e.cpu_scheduling_priority),
-        "CPUSchedulingResetOnFork": _yes(e.cpu_scheduling_reset_on_fork),
-        "CPUAffinity": _cpus(e.cpu_affinity),
-        "TimerSlackNSec": str(50000 if e.timer_slack_nsec is None else e.timer_slack_nsec),
-        "NonBlocking": _yes(unit.service.non_blocking),
-        "StandardInput": e.standard_input.partition(":")[0],
-        "StandardOutput": e.standard_output.partition(":")[0],
-        "StandardError": e.standard_error.partition(":")[0],
-        "TTYPath": e.tty_path,
-        "SyslogIdentifier": e.syslog_identifier,
-        "SecureBits": str(e.secure_bits),
-        "CapabilityBoundingSet": _capabilities(range(41) if e.capability_bounding_set is None else e.capability_bounding_set),
-        "AmbientCapabilities": _capabilities(e.ambient_capabilities),
-        "DynamicUser": _yes(e.dynamic_user),
-        "User": e.user,
-        "Group": e.group,
-        "SupplementaryGroups": _words(e.supplementary_groups),
-        "NoNewPrivileges": _yes(e.no_new_privileges),
-        "IgnoreSIGPIPE": _yes(e.ignore_sigpipe),
-        "ExecSearchPath": _words(e.exec_search_path),
-        "RuntimeDirectoryPreserve": e.runtime_directory_preserve,
-    }
-    for kind in ("Runtime", "State", "Cache", "Logs", "Configuration"):
-        directory = e.directories.get(kind)
-        found[f"{kind}DirectoryMode"] = f"{directory.mode if directory else 0o755:04o}"
-        found[f"{kind}Directory"] = _words(directory.names) if directory else ""
-    return found
-
-
-def _kill(unit: Unit) -> dict[str, str]:
-    k = unit.kill
-    return {
-        "KillMode": k.mode,
-        "KillSignal": str(k.signal),
-        "RestartKillSignal": str(k.signal if k.restart_signal is None else k.restart_signal),
-        "FinalKillSignal": str(k.final_signal),
-        "SendSIGKILL": _yes(k.send_sigkill),
-        "SendSIGHUP": _yes(k.send_sighup),
-        "WatchdogSignal": str(k.watchdog_signal),
-    }
-
-
-def _resources(unit: Unit) -> dict[str, str]:
-    """Directives of systemd.resource-control(5) from what the unit file says."""
-    found = {"Slice": _setting(unit, "Slice", str) or "system.slice", "Delegate": _yes(bool(_setting(unit, "Delegate", parse_bool)))}
-    quota = _setting(unit, "CPUQuota", parse_cpu_quota)
-    found["CPUQuotaPerSecUSec"] = "infinity" if quota is None else format_seconds(quota)
-    for name in ("CPUWeight", "IOWeight"):
-        found[name] = _setting(unit, name, str) or "[not set]"
-    for name in ("MemoryMin", "MemoryLow"):
-        found[name] = _infinite(_setting(unit, name, _size)) if _setting(unit, name, str) else "0"
-    for name, read in (("MemoryHigh", _limit), ("MemoryMax", _limit), ("MemorySwapMax", _size)):
-        found[name] = _infinite(_setting(unit, name, read))
-    found["TasksMax"] = _infinite(_setting(unit, "TasksMax", parse_tasks))
-    return found
-
-
-def _size(text: str) -> int | None:
-    """Bytes; a percentage is of the machine's memory, in whole pages (case value-068)."""
-    if text.endswith("%"):
-        scale = int(parse_percent(text) * 100) * (2**32 - 1) // 10000
-        return os.sysconf("SC_PHYS_PAGES") * scale // (2**32 - 1) * os.sysconf("SC_PAGE_SIZE")
-    return parse_size(text)
-
-
-def _limit(text: str) -> int | None:
-    """As `_size`, but 0 is refused (case value-070)."""
-    parse_memory_max(text)
-    return _size(text)
 
 
 # -- sockets and timers
@@ -264,35 +152,35 @@ def _socket(unit: Unit, record: Record) -> dict[str, str]:
         "SocketGroup": s.group,
         "SocketMode": f"{s.mode:04o}",
         "DirectoryMode": f"{s.directory_mode:04o}",
-        "Accept": _yes(s.accept),
-        "FlushPending": _yes(s.flush_pending),
-        "Writable": _yes(s.writable),
-        "KeepAlive": _yes(s.keep_alive),
+        "Accept": yes(s.accept),
+        "FlushPending": yes(s.flush_pending),
+        "Writable": yes(s.writable),
+        "KeepAlive": yes(s.keep_alive),
         "KeepAliveTimeUSec": format_seconds(s.keep_alive_time or 0.0),
         "KeepAliveIntervalUSec": format_seconds(s.keep_alive_interval or 0.0),
         "KeepAliveProbes": str(s.keep_alive_probes or 0),
         "DeferAcceptUSec": format_seconds(s.defer_accept or 0.0),
-        "NoDelay": _yes(s.no_delay),
+        "NoDelay": yes(s.no_delay),
         "Priority": str(-1 if s.priority is None else s.priority),
         "ReceiveBuffer": str(s.receive_buffer or 0),
         "SendBuffer": str(s.send_buffer or 0),
         "IPTOS": str(-1 if s.ip_tos is None else s.ip_tos),
         "IPTTL": str(-1 if s.ip_ttl is None else s.ip_ttl),
         "PipeSize": str(s.pipe_size or 0),
-        "FreeBind": _yes(s.free_bind),
-        "Transparent": _yes(s.transparent),
-        "Broadcast": _yes(s.broadcast),
-        "PassCredentials": _yes(s.pass_credentials),
-        "PassSecurity": _yes(s.pass_security),
-        "PassPacketInfo": _yes(s.pass_packet_info),
+        "FreeBind": yes(s.free_bind),
+        "Transparent": yes(s.transparent),
+        "Broadcast": yes(s.broadcast),
+        "PassCredentials": yes(s.pass_credentials),
+        "PassSecurity": yes(s.pass_security),
+        "PassPacketInfo": yes(s.pass_packet_info),
         "Timestamping": s.timestamping,
-        "RemoveOnStop": _yes(s.remove_on_stop),
-        "Symlinks": _words(s.symlinks),
+        "RemoveOnStop": yes(s.remove_on_stop),
+        "Symlinks": words(s.symlinks),
         "Mark": str(-1 if s.mark is None else s.mark),
         "MaxConnections": str(s.max_connections),
         "MaxConnectionsPerSource": str(s.max_connections_per_source),
         "TCPCongestion": s.tcp_congestion,
-        "ReusePort": _yes(s.reuse_port),
+        "ReusePort": yes(s.reuse_port),
         "NConnections": "0",
         "NAccepted": str(record.n_accepted),
         "NRefused": str(record.n_refused),
@@ -311,12 +199,12 @@ def _socket(unit: Unit, record: Record) -> dict[str, str]:
 
 def _unit(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str]:
     u = unit.unit
-    found = {"Id": unit.name, "Names": _words(unit.names or (unit.name,))}
+    found = {"Id": unit.name, "Names": words(unit.names or (unit.name,))}
     for kind in _DEPENDENCIES:
-        found[kind] = extra.get(kind, "") or _words(unit.deps(kind))
+        found[kind] = extra.get(kind, "") or words(unit.deps(kind))
     found |= {
-        "RequiresMountsFor": _words(u.requires_mounts_for),
-        "Documentation": _words(u.documentation),
+        "RequiresMountsFor": words(u.requires_mounts_for),
+        "Documentation": words(u.documentation),
         "Description": u.description or unit.name,
         "LoadState": unit.load_state,
         "ActiveState": record.active,
@@ -324,31 +212,31 @@ def _unit(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str
         "SubState": record.sub,
         "FragmentPath": unit.fragment_path,
         "SourcePath": u.source_path,
-        "DropInPaths": _words(unit.drop_in_paths),
+        "DropInPaths": words(unit.drop_in_paths),
         "UnitFileState": extra.get("UnitFileState", ""),
         "UnitFilePreset": "enabled" if unit.fragment_path else "",
     }
     for name in _STAMPS:
         found[name + "Timestamp"] = stamp(record.stamps.get(name, 0.0))
     found |= {
-        "CanStart": _yes(not u.refuse_manual_start),
-        "CanStop": _yes(not u.refuse_manual_stop),
-        "CanReload": _yes(bool(unit.service.exec_reload) or unit.service.type == "notify-reload"),
-        "CanIsolate": _yes(u.allow_isolate),
+        "CanStart": yes(not u.refuse_manual_start),
+        "CanStop": yes(not u.refuse_manual_stop),
+        "CanReload": yes(bool(unit.service.exec_reload) or unit.service.type == "notify-reload"),
+        "CanIsolate": yes(u.allow_isolate),
         "CanFreeze": "no",
-        "StopWhenUnneeded": _yes(u.stop_when_unneeded),
-        "RefuseManualStart": _yes(u.refuse_manual_start),
-        "RefuseManualStop": _yes(u.refuse_manual_stop),
-        "AllowIsolate": _yes(u.allow_isolate),
-        "DefaultDependencies": _yes(u.default_dependencies),
+        "StopWhenUnneeded": yes(u.stop_when_unneeded),
+        "RefuseManualStart": yes(u.refuse_manual_start),
+        "RefuseManualStop": yes(u.refuse_manual_stop),
+        "AllowIsolate": yes(u.allow_isolate),
+        "DefaultDependencies": yes(u.default_dependencies),
         "OnSuccessJobMode": u.on_success_job_mode,
         "OnFailureJobMode": u.on_failure_job_mode,
-        "IgnoreOnIsolate": _yes(u.ignore_on_isolate),
+        "IgnoreOnIsolate": yes(u.ignore_on_isolate),
         "NeedDaemonReload": "no",
         "JobTimeoutUSec": format_seconds(u.job_timeout),
         "JobRunningTimeoutUSec": format_seconds(u.job_running_timeout),
-        "ConditionResult": _yes(record.condition_result and _tried(record)),
-        "AssertResult": _yes(record.assert_result and _tried(record)),
+        "ConditionResult": yes(record.condition_result and _tried(record)),
+        "AssertResult": yes(record.assert_result and _tried(record)),
         "ConditionTimestamp": stamp(record.stamps.get("Condition", 0.0)),
         "AssertTimestamp": stamp(record.stamps.get("Assert", 0.0)),
         "LoadError": "",
@@ -372,56 +260,7 @@ def _tried(record: Record) -> bool:
     return bool(record.invocation or record.stamps or not record.condition_result or not record.assert_result or record.sub != "dead")
 
 
-# -- words
-
-
-def quote(word: str) -> str:
-    """A word as systemd shows it in a list: in double quotes where a shell would need them."""
-    if word and not _QUOTED & set(word):
-        return word
-    return '"' + "".join("\\" + c if c in _ESCAPED else c for c in word) + '"'
-
-
-def _words(words: Iterable[str]) -> str:
-    return " ".join(quote(word) for word in words)
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
-
-
-def _infinite(value: int | None) -> str:
-    return "infinity" if value is None else str(value)
-
-
 def _statuses(statuses: ExitStatusSet) -> str:
     return " ".join([str(code) for code in sorted(statuses.codes)] + [signal_name(number) for number in sorted(statuses.signals)])
 
 
-def _cpus(cpus: frozenset[int]) -> str:
-    """`0-3 6`."""
-    spans: list[list[int]] = []
-    for cpu in sorted(cpus):
-        if spans and spans[-1][1] == cpu - 1:
-            spans[-1][1] = cpu
-        else:
-            spans.append([cpu, cpu])
-    return " ".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
-
-
-def _capabilities(numbers: Iterable[int]) -> str:
-    return " ".join(f"cap_{CAPABILITIES[n].lower()}" for n in sorted(numbers) if n < len(CAPABILITIES))
-
-
-def _setting(unit: Unit, name: str, read: Callable[[str], T]) -> T | None:
-    """The last good value of a directive without a typed field; None when it was not set, or emptied."""
-    values = unit.settings.get((unit.type.capitalize(), name), ())
-    for text in reversed(values):
-        if not text:
-            return None
-        try:
-            value = read(text)
-        except ValueProblem:
-            continue
-        return None if isinstance(value, float) and math.isinf(value) else value
-    return None

@@ -109,9 +109,45 @@ def test_haproxy(manager: Manager) -> None:
     assert manager.show("haproxy.service", "Result") == "success"
 
 
-def test_logrotate_runs_once(manager: Manager) -> None:
+def test_rsyslog_with_its_socket(manager: Manager) -> None:
+    """rsyslog takes its socket over from syslog.socket, which Requires= brings up first."""
+    need("rsyslogd")
+    copied(manager, "rsyslog.service", "syslog.socket")
+    manager.ok("enable", "rsyslog")  # which makes its alias syslog.service
+    manager.ok("start", "rsyslog")
+    assert manager.show("syslog.socket", "ActiveState") == "active"
+    main = manager.pid("rsyslog")
+    listened = [line for line in Path("/proc/net/unix").read_text(encoding="utf-8").splitlines() if line.endswith("/run/systemd/journal/syslog")]
+    assert len(listened) == 1
+    inode = listened[0].split()[6]
+    assert f"socket:[{inode}]" in [os.readlink(fd) for fd in Path(f"/proc/{main}/fd").iterdir()]
+    os.kill(main, signal.SIGKILL)
+    manager.wait_for("rsyslog.service", NRestarts="1", ActiveState="active")
+    last = manager.pid("rsyslog")
+    manager.ok("stop", "rsyslog.service", "syslog.socket")
+    Path("/run/systemd/journal/syslog").unlink(missing_ok=True)
+    assert not alive(last)
+    assert manager.show("rsyslog.service", "Result") == "success"
+
+
+def test_the_timer_of_logrotate(manager: Manager) -> None:
+    """Persistent=true: a stamp of long ago makes the timer start its service at once."""
     need("logrotate")
     copied(manager, "logrotate.service", "logrotate.timer")
+    manager.ok("start", "logrotate.timer")
+    assert "logrotate.service" in manager.ok("list-timers", "--all")
+    manager.ok("stop", "logrotate.timer")
+    stamps = list(manager.base.rglob("stamp-logrotate.timer"))
+    assert len(stamps) == 1
+    os.utime(stamps[0], (1, 1))
+    manager.ok("start", "logrotate.timer")
+    manager.wait_for("logrotate.service", ActiveState="inactive", ExecMainCode="1", ExecMainStatus="0")
+    manager.ok("stop", "logrotate.timer")
+
+
+def test_logrotate_runs_once(manager: Manager) -> None:
+    need("logrotate")
+    copied(manager, "logrotate.service")
     manager.ok("start", "logrotate.service")
     assert manager.show("logrotate.service", "ExecMainStatus") == "0"
     assert "ProtectSystem" in manager.ctl("status", "logrotate.service").stdout  # what is not applied is told

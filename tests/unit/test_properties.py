@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from unitd.manager.properties import properties, quote
+from unitd.manager.properties import properties
+from unitd.manager.showwords import quote
 from unitd.manager.states import Record
 from unitd.units.model import Command, ExecContext, ExitStatusSet, KillContext, ServiceSection, Unit, UnitSection
 from unitd.units.socket import Listener, SocketSection

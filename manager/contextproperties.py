@@ -1,0 +1,154 @@
+"""Properties of systemd.exec(5), systemd.kill(5) and systemd.resource-control(5), as `systemctl show` prints them.
+
+Pure, but for the limits and the memory of this machine.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import resource
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from unitd.manager.showwords import infinite, words, yes
+from unitd.manager.spawnspec import SOFT_NOFILE
+from unitd.units.errors import ValueProblem
+from unitd.units.model import Unit
+from unitd.units.numbers import CAPABILITIES
+from unitd.units.values import format_seconds, parse_bool, parse_cpu_quota, parse_memory_max, parse_percent, parse_size, parse_tasks
+
+T = TypeVar("T")
+_LIMIT_ORDER = (
+    "CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NOFILE", "AS", "NPROC", "MEMLOCK", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE",
+    "RTPRIO", "RTTIME",
+)  # fmt: skip
+
+
+def exec_properties(unit: Unit) -> dict[str, str]:
+    e = unit.exec
+    found = {
+        "Environment": words(f"{k}={v}" for k, v in dict(e.environment).items()),
+        "EnvironmentFiles": "\n".join(f"{path} (ignore_errors={yes(optional)})" for path, optional in e.environment_files),
+        "PassEnvironment": words(e.pass_environment),
+        "UnsetEnvironment": words(e.unset_environment),
+        "UMask": f"{e.umask:04o}",
+    }
+    for name in _LIMIT_ORDER:
+        soft, hard = e.limits.get(name) or _inherited_limit(name)
+        found["Limit" + name] = infinite(hard)
+        found[f"Limit{name}Soft"] = infinite(soft)
+    found |= {
+        "WorkingDirectory": ("!" if e.working_directory_optional and e.working_directory else "") + e.working_directory,
+        "RootDirectory": e.root_directory,
+        "OOMScoreAdjust": str(e.oom_score_adjust or 0),
+        "Nice": str(e.nice or 0),
+        "IOSchedulingClass": str(2 if e.io_scheduling_class is None else e.io_scheduling_class),
+        "IOSchedulingPriority": str(4 if e.io_scheduling_priority is None else e.io_scheduling_priority),
+        "CPUSchedulingPolicy": str(e.cpu_scheduling_policy or 0),
+        "CPUSchedulingPriority": str(e.cpu_scheduling_priority),
+        "CPUSchedulingResetOnFork": yes(e.cpu_scheduling_reset_on_fork),
+        "CPUAffinity": _cpus(e.cpu_affinity),
+        "TimerSlackNSec": str(50000 if e.timer_slack_nsec is None else e.timer_slack_nsec),
+        "NonBlocking": yes(unit.service.non_blocking),
+        "StandardInput": e.standard_input.partition(":")[0],
+        "StandardOutput": e.standard_output.partition(":")[0],
+        "StandardError": e.standard_error.partition(":")[0],
+        "TTYPath": e.tty_path,
+        "SyslogIdentifier": e.syslog_identifier,
+        "SecureBits": str(e.secure_bits),
+        "CapabilityBoundingSet": _capabilities(range(41) if e.capability_bounding_set is None else e.capability_bounding_set),
+        "AmbientCapabilities": _capabilities(e.ambient_capabilities),
+        "DynamicUser": yes(e.dynamic_user),
+        "User": e.user,
+        "Group": e.group,
+        "SupplementaryGroups": words(e.supplementary_groups),
+        "NoNewPrivileges": yes(e.no_new_privileges),
+        "IgnoreSIGPIPE": yes(e.ignore_sigpipe),
+        "ExecSearchPath": words(e.exec_search_path),
+        "RuntimeDirectoryPreserve": e.runtime_directory_preserve,
+    }
+    for kind in ("Runtime", "State", "Cache", "Logs", "Configuration"):
+        directory = e.directories.get(kind)
+        found[f"{kind}DirectoryMode"] = f"{directory.mode if directory else 0o755:04o}"
+        found[f"{kind}Directory"] = words(directory.names) if directory else ""
+    return found
+
+
+def _inherited_limit(name: str) -> tuple[int | None, int | None]:
+    """What a service gets without the directive: unitd's own limit, but few open files at first (`spawnspec.SOFT_NOFILE`)."""
+    soft, hard = resource.getrlimit(10 if name == "LOCKS" else getattr(resource, f"RLIMIT_{name}"))
+    if name == "NOFILE":
+        soft = SOFT_NOFILE if hard < 0 else min(SOFT_NOFILE, hard)
+    return (None if soft < 0 else soft), (None if hard < 0 else hard)
+
+
+def kill_properties(unit: Unit) -> dict[str, str]:
+    k = unit.kill
+    return {
+        "KillMode": k.mode,
+        "KillSignal": str(k.signal),
+        "RestartKillSignal": str(k.signal if k.restart_signal is None else k.restart_signal),
+        "FinalKillSignal": str(k.final_signal),
+        "SendSIGKILL": yes(k.send_sigkill),
+        "SendSIGHUP": yes(k.send_sighup),
+        "WatchdogSignal": str(k.watchdog_signal),
+    }
+
+
+def resource_properties(unit: Unit) -> dict[str, str]:
+    """Directives of systemd.resource-control(5) from what the unit file says."""
+    found = {"Slice": _setting(unit, "Slice", str) or "system.slice", "Delegate": yes(bool(_setting(unit, "Delegate", parse_bool)))}
+    quota = _setting(unit, "CPUQuota", parse_cpu_quota)
+    found["CPUQuotaPerSecUSec"] = "infinity" if quota is None else format_seconds(quota)
+    for name in ("CPUWeight", "IOWeight"):
+        found[name] = _setting(unit, name, str) or "[not set]"
+    for name in ("MemoryMin", "MemoryLow"):
+        found[name] = infinite(_setting(unit, name, _size)) if _setting(unit, name, str) else "0"
+    for name, read in (("MemoryHigh", _limit), ("MemoryMax", _limit), ("MemorySwapMax", _size)):
+        found[name] = infinite(_setting(unit, name, read))
+    found["TasksMax"] = infinite(_setting(unit, "TasksMax", parse_tasks))
+    return found
+
+
+def _size(text: str) -> int | None:
+    """Bytes; a percentage is of the machine's memory, in whole pages (case value-068)."""
+    if text.endswith("%"):
+        scale = int(parse_percent(text) * 100) * (2**32 - 1) // 10000
+        return os.sysconf("SC_PHYS_PAGES") * scale // (2**32 - 1) * os.sysconf("SC_PAGE_SIZE")
+    return parse_size(text)
+
+
+def _limit(text: str) -> int | None:
+    """As `_size`, but 0 is refused (case value-070)."""
+    parse_memory_max(text)
+    return _size(text)
+
+
+def _cpus(cpus: frozenset[int]) -> str:
+    """`0-3 6`."""
+    spans: list[list[int]] = []
+    for cpu in sorted(cpus):
+        if spans and spans[-1][1] == cpu - 1:
+            spans[-1][1] = cpu
+        else:
+            spans.append([cpu, cpu])
+    return " ".join(str(low) if low == high else f"{low}-{high}" for low, high in spans)
+
+
+def _capabilities(numbers: Iterable[int]) -> str:
+    return " ".join(f"cap_{CAPABILITIES[n].lower()}" for n in sorted(numbers) if n < len(CAPABILITIES))
+
+
+def _setting(unit: Unit, name: str, read: Callable[[str], T]) -> T | None:
+    """The last good value of a directive without a typed field; None when it was not set, or emptied."""
+    values = unit.settings.get((unit.type.capitalize(), name), ())
+    for text in reversed(values):
+        if not text:
+            return None
+        try:
+            value = read(text)
+        except ValueProblem:
+            continue
+        return None if isinstance(value, float) and math.isinf(value) else value
+    return None
