@@ -236,8 +236,10 @@ class Adoption:
         """A job that was under way goes on."""
         from unitd.manager.jobs import Refused
 
+        record = self.app.engine.record(unit)
+        due = record.sub == "auto-restart" and "restart" not in record.deadlines  # its delay is over, it waited for its turn only
         try:
-            self.app.engine.submit([unit], {"verify-active": "start"}.get(kind, kind))
+            self.app.engine.submit([unit], {"verify-active": "start"}.get(kind, kind), automatic=due)
         except Refused as error:
             log.error("the %s job of %s is given up: %s", kind, unit, error)
 

@@ -318,7 +318,7 @@ class Step:
         else:
             r.flush_restarts = True
             self.enter(end)
-        self.finish("start", "done" if end == "dead" else "failed")
+        self.finish("start", "skipped" if r.result == "exec-condition" else "done" if end == "dead" else "failed")
         self.finish("stop", "done")
         self.finish("reload", "failed")
 

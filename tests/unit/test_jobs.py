@@ -9,7 +9,8 @@ import pytest
 from tests.graphs import Deps, engine, run, unit
 from unitd.manager import jobs
 from unitd.manager.jobs import Refused
-from unitd.manager.states import Notified
+from unitd.manager.states import Exit, Exited, Notified
+from unitd.units.model import Command
 
 TYPES = ("start", "verify-active", "stop", "reload", "restart")
 
@@ -436,4 +437,23 @@ def test_what_follows_an_alias() -> None:
     run(made, world, "a.service")
     assert world.spawned == ["b.service", "a.service"]
     run(made, world, "also.service", "stop")
+    assert states(made, "a.service", "b.service") == ["inactive", "inactive"]
+
+
+def test_a_service_that_its_exec_condition_skips_fails_who_requires_it() -> None:
+    """The job ends with "skipped": fine for who asked, not for who needs the unit (systemd's job_finish_and_invalidate)."""
+    import dataclasses
+
+    a = simple("a.service")
+    a = dataclasses.replace(a, service=dataclasses.replace(a.service, exec_condition=(Command("/bin/c", ("/bin/c",)),)))
+    made, world = engine(a, simple("b.service", {"Requires": ["a.service"], "After": ["a.service"]}))
+    results: dict[str, str] = {}
+    made.submit(["b.service"], "start")
+    for job in made.jobs.values():
+        made.wait(job, lambda job, result: results.update({job.unit: result}))
+    world.settle()
+    record = made.record("a.service")
+    world.pending.append(("a.service", Exited(record.control_token, record.control_pid, Exit(1, 1))))
+    world.settle()
+    assert results == {"a.service": "skipped", "b.service": "dependency"}
     assert states(made, "a.service", "b.service") == ["inactive", "inactive"]
