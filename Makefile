@@ -52,6 +52,8 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/idle.py
 	$(BIN)/python bench/sse.py
 	$(BIN)/python bench/unitctl.py
+	$(BIN)/python bench/load.py
+	$(BIN)/python bench/transactions.py
 
 bench-logs: $(VENV)/.dev
 	$(BIN)/python bench/logs.py

@@ -112,7 +112,7 @@ def tables() -> dict[str, tuple[int, int]]:
         if json.loads(ours.read_text()) != json.loads(recorded.read_text()):
             print(f"{name}: {ours} is not the recorded table")
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "--no-header", "-p", "no:cacheprovider", test], cwd=ROOT, capture_output=True, text=True, check=False
+            [sys.executable, "-m", "pytest", "-o", "addopts=", "--no-header", "-p", "no:cacheprovider", test], cwd=ROOT, capture_output=True, text=True, check=False
         )
         good, bad = (sum(int(n) for n in re.findall(rf"(\d+) {word}", done.stdout)) for word in ("passed", "(?:failed|errors?)"))
         counts[name] = (good, good + bad)
