@@ -107,6 +107,11 @@ class Archive:
                 continue
 
 
+def _space(found: os.stat_result) -> int:
+    """Bytes that a file takes, in whole blocks; what the file system says is late on some."""
+    return -(-found.st_size // 4096) * 4096
+
+
 def usage(log_dir: str, wanted: Sequence[str]) -> dict[str, int]:
     """Bytes on disk of each unit's log. Raises OSError."""
     found = {}
@@ -114,7 +119,7 @@ def usage(log_dir: str, wanted: Sequence[str]) -> dict[str, int]:
         total = 0
         for entry in os.scandir(os.path.join(log_dir, unit)):
             try:
-                total += entry.stat(follow_symlinks=False).st_blocks * 512
+                total += _space(entry.stat(follow_symlinks=False))
             except FileNotFoundError:
                 continue
         found[unit] = total
@@ -136,7 +141,7 @@ def archives(log_dir: str, wanted: Sequence[str]) -> list[Archive]:
                     found_stat = os.stat(os.path.join(directory, name), follow_symlinks=False)
                 except FileNotFoundError:
                     continue
-                size += found_stat.st_blocks * 512
+                size += _space(found_stat)
                 last = last or found_stat.st_mtime
             found.append(Archive(unit, directory, key, size, following / 1e6 or last))
     return sorted(found, key=lambda a: (a.last, a.key))

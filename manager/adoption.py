@@ -280,7 +280,7 @@ class Adoption:
             "argv": [sys.executable, "-I", "-S", script, "--package-dir", package],
             "env": ["UNITD_LOGGER_FD=3", "LISTEN_PID=", "PATH=/usr/bin:/bin"],
             "listen": [0],
-            "nice": 10,
+            "nice": 5,
             "cwd": "/",
             "stdout": 1,
             "pdeathsig": signal.SIGKILL,  # the next warden's manager starts another, and two must not read one pipe

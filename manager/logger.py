@@ -40,6 +40,7 @@ else:
 
 TURN = 1 << 20  # bytes of one pipe before the next one has its turn
 REPORT_EVERY = 0.05
+NICE = 5  # behind the services and the manager, but not starved by a busy machine
 LOCK_EVERY = 0.02
 _SIGNALS = (15, 2, 1)  # TERM, INT, HUP
 
@@ -377,8 +378,8 @@ def main() -> int:
         _signal.signal(number, _signal.SIG_IGN)
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    if os.getpriority(os.PRIO_PROCESS, 0) < 10:
-        os.setpriority(os.PRIO_PROCESS, 0, 10)
+    if os.getpriority(os.PRIO_PROCESS, 0) < NICE:
+        os.setpriority(os.PRIO_PROCESS, 0, NICE)
     try:
         with open("/proc/self/comm", "wb", buffering=0) as file:
             file.write(b"unitd: logger")
