@@ -24,6 +24,8 @@ run: $(VENV)/.run
 	@echo "    .venv/bin/unitctl list-units"
 	@echo "    .venv/bin/unitctl status web@1"
 	@echo "    .venv/bin/unitctl logs -f ticker"
+	@echo "    .venv/bin/unitctl top"
+	@echo "    .venv/bin/unitctl web"
 	@echo "    curl http://127.0.0.1:8642/"
 	@echo
 	@$(BIN)/unitd --unit-path $(CURDIR)/contrib/examples --runtime-dir $(CURDIR)/.run --log-dir $(CURDIR)/.run/log --start all

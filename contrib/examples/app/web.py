@@ -1,4 +1,4 @@
-"""A web application: several workers share one port (SO_REUSEPORT)."""
+"""A web application: several workers accept from one listening socket, which they inherit as descriptor 3 (sd_listen_fds(3))."""
 
 import http.server
 import os
@@ -17,12 +17,22 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class Server(http.server.ThreadingHTTPServer):
-    def server_bind(self) -> None:
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        super().server_bind()
+    daemon_threads = False  # what was accepted is answered before the end
+
+    def __init__(self, listener: socket.socket) -> None:
+        super().__init__(listener.getsockname(), Handler, bind_and_activate=False)
+        self.socket.close()
+        self.socket = listener
 
 
-signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-port = int(os.environ.get("PORT", "8642"))
-print(f"worker {sys.argv[1]} listens on port {port}", flush=True)
-Server(("127.0.0.1", port), Handler).serve_forever()
+def stop(_number: int, _frame: object) -> None:
+    raise SystemExit(0)
+
+
+if os.environ.get("LISTEN_FDS") != "1":
+    sys.exit("web.py is started by unitd, which hands it the socket of web.socket")
+listener = socket.socket(fileno=3)
+listener.setblocking(False)  # another worker may be quicker to accept
+signal.signal(signal.SIGTERM, stop)
+print(f"worker {sys.argv[1]} accepts on {listener.getsockname()}", flush=True)
+Server(listener).serve_forever()
