@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
+import select
+import subprocess
 import sys
 import threading
 import time
 
 from common import bench, switches
 
-from unitd.bus.client import BusError, Client
+from unitd.bus.client import Client
 
 
 def cpu(pid: int) -> float:
@@ -39,6 +40,20 @@ def measure(what: str, pid: int, seconds: float) -> None:
     print(f"stats: {what}: {100 * (cpu(pid) - before) / seconds:.2f} % of a core, {(switches(pid) - woken) / seconds:.1f} context switches/s", flush=True)
 
 
+def count(endpoint: str) -> None:
+    """Be a subscriber in a process of its own until standard input ends."""
+    samples = gaps = 0
+    began = time.monotonic()
+    with Client(endpoint) as client, client.events(["stats."]) as events:
+        while sys.stdin not in select.select([sys.stdin, events.fileno()], [], [])[0]:
+            while (event := events.next_event(0)) is not None:
+                samples, gaps = samples + (event.kind == "stats"), gaps + (event.kind == "gap")
+    print(f"{samples / (time.monotonic() - began):.0f} samples/s, {gaps} gaps")
+
+
+if sys.argv[1:2] == ["--count"]:
+    count(sys.argv[2])
+    sys.exit(0)
 units, seconds = (int(word) for word in (sys.argv[1:] + ["1000", "15"])[:2])
 with bench(units) as b:
     b.boot()
@@ -49,25 +64,12 @@ with bench(units) as b:
         measure(f"{units} units, no subscriber", pid, seconds)
         rtt = latency(client, seconds)
         print(f"stats: bus, no subscriber: p50 {rtt[len(rtt) // 2]:.2f} ms, p99 {rtt[len(rtt) * 99 // 100]:.2f} ms", flush=True)
-        got, done = [0, 0], threading.Event()
-        with client.events(["stats."]) as events:
-
-            def count() -> None:
-                with contextlib.suppress(BusError, OSError):
-                    while not done.is_set():
-                        event = events.next_event(0.5)
-                        if event is not None:
-                            got[event.kind == "gap"] += 1
-
-            reader = threading.Thread(target=count)
-            reader.start()
+        with subprocess.Popen([sys.executable, __file__, "--count", endpoint], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as reader:
             threading.Event().wait(3)
-            start = got[0]
             measure(f"{units} units, one subscriber at 1 Hz", pid, seconds)
-            print(f"stats: {(got[0] - start) / seconds:.0f} samples/s, {got[1]} gaps", flush=True)
             rtt = latency(client, seconds)
+            out, _ = reader.communicate()
+            print(f"stats: {out.decode().strip()}", flush=True)
             print(f"stats: bus, one subscriber: p50 {rtt[len(rtt) // 2]:.2f} ms, p99 {rtt[len(rtt) * 99 // 100]:.2f} ms", flush=True)
-            done.set()
-            reader.join()
         threading.Event().wait(2)
         measure(f"{units} units, subscriber gone", pid, seconds)

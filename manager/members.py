@@ -109,7 +109,7 @@ class Members:
             readings = [reading for pid in pids if (reading := self.reader.read(pid, False)) is not None]
             if len(readings) == len(pids):
                 self._read |= pids
-                return readings, self.groups.seconds(path)
+                return readings, None
         found = self.groups.pids(path)
         if found is None:
             self._pids.pop(unit, None)

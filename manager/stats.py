@@ -11,6 +11,8 @@ from unitd.bus.events import ProcessSample, StatsSample
 #: A sample that comes later than this after the one before has no rates: they would be an average of long ago.
 MAX_GAP = 90.0
 _NOTHING = (0, 0, 0)
+#: Seconds by which the sum of a unit's processes may be ahead of its cgroup.
+TICKS = 0.1
 
 
 class Reading(NamedTuple):
@@ -139,8 +141,12 @@ class UnitStats:
             rows.append(ProcessSample(r.pid, r.ppid, r.name, round(scale * delta, 1), r.rss, r.threads, detail[0]))
         self._total += used
         total = self._total
+        if group_cpu is None and self._group is not None:
+            group_cpu = self._group + used  # the group was not asked this time
         if group_cpu is not None:
             measurable = measurable and self._group is not None
+            if self._group is not None and 0 <= self._group - group_cpu < TICKS:
+                group_cpu = self._group  # processes count in ticks, the group does not: no step back
             # the group is made anew with each start
             used = group_cpu - self._group if self._group is not None and group_cpu >= self._group else group_cpu
             total = group_cpu

@@ -51,6 +51,17 @@ def test_a_group_counts_what_processes_used_that_are_gone() -> None:
     assert stats.sample("a", 12.0, 1002.0, [], 0, 0.0, group_cpu=0.25).cpu == 25.0
 
 
+def test_between_two_looks_at_a_group_its_processes_count() -> None:
+    stats = UnitStats()
+    stats.sample("a", 10.0, 1000.0, [reading(1, 5.0)], 0, 0.0, group_cpu=100.0)
+    between = stats.sample("a", 11.0, 1001.0, [glance(1, 5.25)], 0, 0.0)
+    assert (between.cpu, between.cpu_seconds) == (25.0, 100.25)
+    # the group is a little behind the ticks of its processes: the sum does not fall
+    behind = stats.sample("a", 12.0, 1002.0, [reading(1, 5.25)], 0, 0.0, group_cpu=100.245)
+    assert (behind.cpu, behind.cpu_seconds) == (0.0, 100.25)
+    assert stats.sample("a", 13.0, 1003.0, [reading(1, 5.75)], 0, 0.0, group_cpu=100.75).cpu == 50.0
+
+
 def test_after_a_long_pause_there_is_no_rate() -> None:
     stats = UnitStats()
     stats.sample("a", 10.0, 1000.0, [reading(1, 1.0)], 0, 0.0)
