@@ -30,9 +30,9 @@ CPUSchedulingPriority|int:0:99|exec.cpu_scheduling_priority|0|CPU scheduling pri
 CPUSchedulingResetOnFork|bool|exec.cpu_scheduling_reset_on_fork|no|Children get the default policy.
 CPUAffinity|cpuset|exec.cpu_affinity||Processors to run on.
 TimerSlackNSec|nsec|exec.timer_slack_nsec||Timer slack.
-StandardInput|stdin|exec.standard_input|null|What fd 0 is.
-StandardOutput|stdout|exec.standard_output|journal|What fd 1 is.
-StandardError|stdout|exec.standard_error|inherit|What fd 2 is.
+StandardInput|stdin|exec.standard_input|null|What fd 0 is. With tty a terminal that is in use is a failure at once, systemd waits for it.
+StandardOutput|stdout|exec.standard_output|journal|What fd 1 is; journal means that unitd captures it.
+StandardError|stdout|exec.standard_error|inherit|What fd 2 is; journal means that unitd captures it.
 StandardInputText|inputtext|exec.standard_input_data||Text for StandardInput=data.
 StandardInputData|inputdata|exec.standard_input_data||Base64 data for StandardInput=data.
 TTYPath|str|exec.tty_path|/dev/console|Terminal of StandardInput=tty.
