@@ -53,6 +53,7 @@ bench: $(VENV)/.dev
 	$(BIN)/python bench/boot.py
 	$(BIN)/python bench/idle.py
 	$(BIN)/python bench/sse.py
+	$(BIN)/python bench/rolling.py
 	$(BIN)/python bench/unitctl.py
 	$(BIN)/python bench/load.py
 	$(BIN)/python bench/transactions.py

@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "unitd" / "__init__.py").read_text()).group(1)
-TEST = ["pytest", "pytest-timeout", "pytest-rerunfailures", "hypothesis", "playwright", "axe-playwright-python", "schemathesis", "prometheus-client"]
+TEST = ["pytest", "pytest-timeout", "pytest-rerunfailures", "hypothesis", "playwright", "axe-playwright-python", "schemathesis", "prometheus-client", "gunicorn", "uvicorn", "waitress"]
 DEV = [*TEST, "mypy", "ruff", "import-linter", "coverage", "types-psutil", "types-setuptools"]
 
 setup(

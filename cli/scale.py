@@ -18,11 +18,13 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 
 
 def run(context: Context, verb: str, args: argparse.Namespace) -> int:
-    """One template after the other."""
+    """One template after the other; `web@ 4` is taken for `web@=4`."""
     import sys
 
-    code = 0
-    for word in args.units:
+    code, words = 0, list(args.units)
+    if len(words) == 2 and words[1].isdigit() and "=" not in words[0]:
+        words = ["=".join(words)]
+    for word in words:
         match = re.fullmatch(r"(.+)=([+-]?)(\d{1,5})", word)
         if match is None:
             print(f"unitctl: cannot read {word!r}, because scale takes TEMPLATE=N, such as worker@=4, worker@=+1 or worker@=-1", file=sys.stderr)

@@ -15,6 +15,7 @@ from unitd.manager.output import STORES
 from unitd.manager.spec import SpawnSpec
 from unitd.manager.states import CLD_DUMPED, CLD_EXITED, CLD_KILLED, ArmTimer, ExecDone, Exit, Exited, ReadPidFile, Record, Spawn, Spawned
 from unitd.manager.transitions import DOWN
+from unitd.units import pools
 
 if TYPE_CHECKING:
     from unitd.manager.app import App
@@ -70,6 +71,9 @@ class Adoption:
             log.error("%s", problem)
         for record in records:
             app.engine.records[record.name] = record
+        for record in records:
+            if record.scale >= 0 and pools.template_of(record.name):
+                app.loader.scale(pools.template_of(record.name), record.scale)
         for record in records:
             app.engine.unit(record.name)
             for token in (record.main_token, record.control_token):

@@ -48,7 +48,7 @@ from unitd.manager.triggers import Triggers
 from unitd.manager.unitcache import KeptUnits
 from unitd.manager.verbs.base import Context
 from unitd.manager.views import Views
-from unitd.units import special
+from unitd.units import pools, special
 from unitd.units.loader import Loader, default_unit_paths, host_facts
 
 log = logging.getLogger("unitd")
@@ -198,6 +198,7 @@ class App:
             names = ["default.target"]
         elif wanted == "all":
             names = [u.name for u in list(self.engine.graph.units.values()) if u.type in ("service", "socket", "target", "timer", "path") and "@." not in u.name]
+            names += [pools.target_of(name) for name in self.loader.list_files() if "@." in name and self.loader.load(name).service.instances]
             for unit in list(self.engine.graph.units.values()):
                 if unit.load_state != "loaded" and unit.type == "service":
                     log.error("cannot start %s: %s", unit.name, "; ".join(str(p) for p in unit.problems if p.severity == "error") or unit.load_state)

@@ -268,7 +268,7 @@ class Executor:
                 log_err_fd=None if ends.err is None else 0 if ends.out is None else 1,
                 journal_stream=ends.journal_stream,
                 listen=listen,
-                nonblock=s.non_blocking if listen else None,
+                nonblock=passed.nonblock,
                 socket_fd=None if passed.standard is None else len(fds) - 1,
                 remote=record.remote,
             ),

@@ -26,6 +26,7 @@ class Passed:
     listen: list[tuple[str, int]] = field(default_factory=list)
     standard: int | None = None
     close: list[int] = field(default_factory=list)  # ours no more once the process is asked for
+    nonblock: bool | None = None  # None: O_NONBLOCK stays as it is
 
 
 class Passing:
@@ -47,9 +48,14 @@ class Passing:
             if len(sockets) != 1:
                 reason = "it needs exactly one socket for StandardInput=socket, and there " + (f"are {len(sockets)}" if sockets else "is none")
                 raise OSError(errno.EINVAL, reason, unit.name)
-            os.set_blocking(sockets[0][1], not unit.service.non_blocking)
+            if (nonblock := self._nonblock(unit)) is not None:
+                os.set_blocking(sockets[0][1], not nonblock)
             return Passed(standard=sockets[0][1], close=self._handed_over(unit, effect))
-        return Passed(sockets + self.store.passed(unit.name), close=self._handed_over(unit, effect))
+        return Passed(sockets + self.store.passed(unit.name), close=self._handed_over(unit, effect), nonblock=self._nonblock(unit))
+
+    def _nonblock(self, unit: Unit) -> bool | None:
+        """NonBlocking=. The flag is the socket's, not the process's: what another worker of a pool has set for itself is not taken from it."""
+        return None if not unit.service.non_blocking and self.sockets.shared(unit) else unit.service.non_blocking
 
     def _handed_over(self, unit: Unit, effect: Spawn) -> list[int]:
         """With the last command the connection of an instance is the service's alone, so that the peer sees its end."""

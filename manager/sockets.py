@@ -83,7 +83,8 @@ class Sockets:
 
     def own_service(self, unit: Unit) -> str:
         """The service that Service= or the name says; empty if there is none and others name the socket in Sockets=."""
-        return next(iter(unit.deps("Triggers")), "")
+        own = service_of(unit)
+        return own if own in unit.deps("Triggers") else ""
 
     def services(self, unit: Unit) -> list[str]:
         """Every service that the socket is passed to, its own first."""
@@ -276,6 +277,11 @@ class Sockets:
             if sock is not None and not sock.socket.accept and self.engine.record(name).sub in OPEN:
                 found += [(descriptor_name(sock), fd) for fd in self.listeners.fds.get(name, ())]
         return found
+
+    def shared(self, unit: Unit) -> bool:
+        """Does another service use one of its sockets just now?"""
+        socks = [self.engine.graph.units[n] for n in self.sockets_of(unit.name) if n in self.engine.graph.units]
+        return any(self.engine.active(s) not in ("inactive", "failed") for sock in socks for s in self.services(sock) if s != unit.name)
 
     def handed_over(self, unit: Unit) -> list[int]:
         """The connection of an instance goes to its process: from now on only that holds it. Descriptors to close once the request is out."""

@@ -105,6 +105,7 @@ class Record:
     n_refused: int = 0
     trigger_history: list[float] = field(default_factory=list)  # monotonic times of activations, for TriggerLimit*
     poll_history: list[float] = field(default_factory=list)
+    scale: int = -1  # of a pool's target: how many instances it was scaled to
     socket: str = ""  # the socket unit whose connection this instance serves
     peer: str = ""  # where that connection comes from: an address or "uid:N"
     remote: tuple[str, int] = ("", 0)  # REMOTE_ADDR, REMOTE_PORT

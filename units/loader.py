@@ -11,7 +11,7 @@ import stat
 import time
 from collections.abc import Mapping, Sequence
 
-from unitd.units import implicit, names, socket, special
+from unitd.units import implicit, names, pools, socket, special
 from unitd.units.errors import Problem
 from unitd.units.lexer import Assignment, lex
 from unitd.units.localzone import local_zone
@@ -83,6 +83,18 @@ class Loader(SearchPath):
         self.host = host or host_facts()
         self.defaults = defaults or Defaults()
         self._loaded: dict[str, Kept] = {}
+        self.scales: dict[str, int] = {}  # template -> instances of its pool, over what its file says
+
+    def scale(self, template: str, count: int) -> None:
+        """The pool of `template` has so many instances from now on."""
+        self.scales[template] = count
+        for name in (pools.target_of(template), names.split(template)[0] + ".socket"):
+            self._loaded.pop(name, None)
+
+    def _pool(self, template: str) -> tuple[Unit, int]:
+        """A template and how many instances its pool has; 0 if it is none."""
+        unit = self._load(template)
+        return unit, self.scales.get(template, unit.service.instances) if unit.load_state == "loaded" and unit.service.instances else 0
 
     def changed(self, unit: Unit) -> bool:
         """Has any file of the unit changed since it was loaded (NeedDaemonReload)?"""
@@ -135,6 +147,10 @@ class Loader(SearchPath):
         assignments: list[Assignment] = []
         state = "loaded"
         without_file = special.built_in(name) if path is None else None
+        if path is None and (template := pools.template_of(name)) and self.find(self.resolve(template)):
+            base, count = self._pool(template)
+            if base.service.instances:
+                return pools.target(name, base, count)
         if path is None:
             if without_file is None:
                 return Unit(name, load_state="not-found", names=aliases, drop_in_paths=tuple(self._drop_ins(name, aliases)))
@@ -163,7 +179,9 @@ class Loader(SearchPath):
             unit = _under(without_file, unit)
         if passed and passed not in unit.service.sockets:
             unit = dataclasses.replace(unit, service=dataclasses.replace(unit.service, sockets=(*unit.service.sockets, passed)))
-        dependencies = socket.implicit(unit, unit.unit.dependencies, self._exists)
+        if carrier.endswith("@.service"):
+            unit = pools.triggers(unit, carrier, self._pool(carrier)[1])
+        dependencies = pools.member(unit, socket.implicit(unit, unit.unit.dependencies, self._exists))
         for kind, suffix in (("Wants", ".wants"), ("Requires", ".requires"), ("Upholds", ".upholds")):
             linked = self._linked(aliases, suffix)
             if linked:

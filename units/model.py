@@ -117,6 +117,7 @@ class ServiceSection:
     sockets: tuple[str, ...] = ()
     file_descriptor_store_max: int = 0
     file_descriptor_store_preserve: str = "restart"
+    instances: int = 0  # [X-Unitd] of a template: workers of its pool
     reload_signal: int = 1
     oom_policy: str = "stop"
 

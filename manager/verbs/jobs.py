@@ -9,7 +9,7 @@ from unitd.bus.messages import Reply, Request
 from unitd.manager.jobs import GOOD_RESULTS, MODES, Job, Refused
 from unitd.manager.verbs.base import Context, verb
 from unitd.manager.views import LOG_LINES
-from unitd.units import names
+from unitd.units import names, pools
 from unitd.units.model import Unit
 
 JOB_VERBS = ("start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart")
@@ -42,7 +42,8 @@ WHY = {
 async def job_verb(c: Context, request: Request) -> Reply:
     """Queue jobs and, unless `no_block`, wait for their ends. Options: job_mode, no_block, wait, dry_run, show_transaction."""
     options, verb = request.options, request.verb
-    units = c.expand(request.units, loaded_only=True)
+    # The name of a template with Instances= stands for its pool.
+    units = [c.engine.unit(pools.target_of(u.name)) if "@." in u.name and u.service.instances else u for u in c.expand(request.units, loaded_only=True)]
     mode = "isolate" if options.get("isolate") else str(options.get("job_mode") or "replace")
     if mode not in MODES:
         raise Refused("bad-argument", f"Failed to {verb}: unknown job mode {mode}; it is one of {', '.join(MODES)}.", 1)

@@ -9,7 +9,7 @@ from unitd.manager import scale
 from unitd.manager.jobs import Refused
 from unitd.manager.verbs.base import Context, verb
 from unitd.manager.verbs.jobs import job_verb
-from unitd.units import names
+from unitd.units import names, pools
 
 
 @verb("scale")
@@ -27,6 +27,13 @@ async def scale_verb(c: Context, request: Request) -> Reply:
             raise Refused("bad-argument", "scale takes the number of instances.", 1)
         count = max(0, have + by)
     start, stop = scale.plan(template, up, count)
+    unit = c.loader.load(template)
+    if unit.service.instances:  # a pool: its target and its socket go by the number too, until unitd ends
+        c.loader.scale(template, count)
+        target = c.engine.adopt(c.loader.load(pools.target_of(template)))
+        c.engine.record(target.name).scale = count
+        c.engine.changed.add(target.name)
+        start += [target.name] if count else []
     options = {"no_block": bool(request.options.get("no_block"))}
     steps = [Request(verb=word, units=units, options=options, id=request.id) for word, units in (("start", start), ("stop", stop)) if units]
     replies = await asyncio.gather(*(job_verb(c, step) for step in steps))
