@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["BusError", "CallFailed", "Client", "Events", "RawEvent", "Snapshot", "Subscription", "Unreachable"]
 
 #: Verbs that wait for jobs, so without a limit of time.
-JOB_VERBS = frozenset({"start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart", "isolate", "scale"})
+JOB_VERBS = frozenset({"start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart", "isolate", "scale", "run"})
 #: Verbs that must not run twice: they are not sent again to a new manager.
-ONCE_VERBS = frozenset({"kill", "exit", "daemon-reexec", "cancel"})
+ONCE_VERBS = frozenset({"run", "kill", "exit", "daemon-reexec", "cancel"})
 HEARTBEAT = 2.0
 SILENCE = 30.0
 RESENDS = 20

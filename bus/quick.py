@@ -24,8 +24,8 @@ HEARTBEAT, SILENCE = 2.0, 30.0
 #: Seconds for a call that does not wait for jobs.
 LIMIT = 60.0
 #: As `client` has them; a test holds that they are the same.
-JOB_VERBS = frozenset(("start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart", "isolate", "scale"))
-ONCE_VERBS = frozenset(("kill", "exit", "daemon-reexec", "cancel"))
+JOB_VERBS = frozenset(("start", "stop", "restart", "try-restart", "reload", "reload-or-restart", "try-reload-or-restart", "isolate", "scale", "run"))
+ONCE_VERBS = frozenset(("run", "kill", "exit", "daemon-reexec", "cancel"))
 MAX_REQUEST = 256 * 1024
 
 

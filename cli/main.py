@@ -12,7 +12,7 @@ from unitd.cli.verbs import VERBS, load
 TYPE_CHECKING = False  # importing typing takes a millisecond
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from typing import Any
 
 #: Options whose value may be the next word; needed to find the verb among options.
@@ -26,7 +26,7 @@ VALUED = {
 }  # fmt: skip
 
 
-def find_verb(argv: Sequence[str]) -> int | None:
+def find_verb(argv: Sequence[str], valued: Collection[str] = VALUED) -> int | None:
     """Index of the verb: the first word that is no option and no option's value."""
     skip = False
     for index, word in enumerate(argv):
@@ -37,7 +37,7 @@ def find_verb(argv: Sequence[str]) -> int | None:
         elif not word.startswith("-") or word == "-":
             return index
         else:
-            skip = word in VALUED
+            skip = word in valued
     return None
 
 
@@ -45,6 +45,9 @@ def parse(argv: Sequence[str]) -> tuple[str, argparse.Namespace]:
     """Verb and options. Raises Usage, SystemExit(0) for --help."""
     words = list(argv)
     operands: list[str] = []
+    index = find_verb(words)
+    if index is not None and words[index] == "run":
+        return _parse_run(words[:index], words[index + 1 :])
     if "--" in words:
         cut = words.index("--")
         words, operands = words[:cut], words[cut + 1 :]
@@ -66,6 +69,18 @@ def parse(argv: Sequence[str]) -> tuple[str, argparse.Namespace]:
     if not shown and args.units:
         raise Usage("Too many arguments.")
     return verb, args
+
+
+def _parse_run(before: list[str], words: list[str]) -> tuple[str, argparse.Namespace]:
+    """`run`: the first word that is no option begins the command, and its options are its own."""
+    from unitd.cli.run import VALUED as valued
+
+    cut = find_verb(words, valued)
+    command = [] if cut is None else words[cut:]
+    options = words[: len(words) - len(command)]
+    args = _options("run", [*before, *(options[:-1] if options[-1:] == ["--"] else options)])
+    args.units = command
+    return "run", args
 
 
 def _options(verb: str, words: Sequence[str]) -> argparse.Namespace:
@@ -113,6 +128,8 @@ def _main(argv: Sequence[str]) -> int:
     context = Context(args.bus, args.json, args.quiet)
     try:
         return load(verb).run(context, verb, args)
+    except Usage as error:
+        return complain(str(error))
     except Exception as error:
         message = explain(error)
         if message is None:

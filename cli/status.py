@@ -26,6 +26,8 @@ def render(row: Mapping[str, Any], now: float, paint: Painter) -> str:
     title = row["unit"] if row["description"] in ("", row["unit"]) else f"{row['unit']} - {row['description']}"
     lines = [f"{paint.state(active, dot_of(active))} {title}"]
     lines.append(_label("Loaded", _loaded(row, paint)))
+    if row["unit_file_state"] == "transient":
+        lines.append(_label("Transient", "yes"))
     lines += _drop_ins(row["drop_ins"])
     lines.append(_label("Active", _active(row, now, paint)))
     enter, left = row.get("active_enter") or 0.0, row.get("active_exit") or 0.0
@@ -36,7 +38,7 @@ def render(row: Mapping[str, Any], now: float, paint: Painter) -> str:
     if row.get("trigger") is not None:
         lines.append(_label("Trigger", _trigger(row["trigger"], now)))
     for label, key in (("TriggeredBy", "triggered_by"), ("Triggers", "triggers")):
-        lines += _several(label, [f"{paint.state(r['active'], dot_of(r['active']))} {r['unit']}" for r in row[key]])
+        lines += _several(label, [f"{paint.state(r['active'], '●')} {r['unit']}" for r in row[key]])
     lines += _several("Docs", row["docs"])
     lines += _several("Listen", row.get("listen") or [])
     for process in row["processes"]:

@@ -30,10 +30,9 @@ def run(context: Context, verb: str, args: argparse.Namespace) -> int:
         head, cells, what = ["NEXT", "LEFT", "LAST", "PASSED", "UNIT", "ACTIVATES"], timers(reply.data["timers"], reply.data["now"]), "timers"
     else:
         head, cells, what = ["PATH", "CONDITION", "UNIT", "ACTIVATES"], [[r["path"], r["condition"], r["unit"], r["activates"]] for r in reply.data], "paths"
-    lines = render.table(head, cells, legend and bool(cells))
+    lines = render.table(head, cells, legend)
     if legend:
-        if cells:
-            lines = [paint.underline(lines[0]), *lines[1:], ""]
+        lines = [paint.underline(lines[0]), *lines[1:], ""]
         lines.append(f"{len(cells)} {what} listed.")
         if not args.all:
             lines.append(f"Pass --all to see loaded but inactive {what}, too.")

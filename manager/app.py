@@ -27,6 +27,7 @@ from unitd.manager.engine import Engine
 from unitd.manager.executor import Executor
 from unitd.manager.exiton import ExitOn
 from unitd.manager.fdstore import FdStore
+from unitd.manager.handover import Handover
 from unitd.manager.heartbeat import BeatingSelector
 from unitd.manager.jobs import Refused
 from unitd.manager.link import WardenLink
@@ -44,6 +45,7 @@ from unitd.manager.sockets import Sockets
 from unitd.manager.states import Empty, Exit, Exited
 from unitd.manager.store import StateStore
 from unitd.manager.systemd import Supervised
+from unitd.manager.transient import OwnFiles
 from unitd.manager.triggers import Triggers
 from unitd.manager.unitcache import KeptUnits
 from unitd.manager.verbs.base import Context
@@ -68,11 +70,13 @@ class App:
         self.paths = list(config.unit_path) or default_unit_paths(os.getuid(), dict(os.environ))
         host = host_facts()
         late = [ownunits.write(config.runtime_dir)]
-        self.loader = Loader(self.paths, host, config.defaults(), late)
+        self.own_files = OwnFiles(config.runtime_dir)
+        self.loader = Loader(self.own_files.paths(self.paths), host, config.defaults(), late)
         state = os.path.join(config.runtime_dir, "state.db")
         self.store = StateStore(state, environ.get(takeover.LIFE, ""), distrust=int(environ.get("UNITD_STILLBORN", "0")) >= 3)
         if self.store.problem:
             log.error("%s", self.store.problem)
+        self.own_files.begin(environ.get(takeover.LIFE, ""))
         warden = socket.socket(fileno=int(os.environ.pop("UNITD_WARDEN_FD")))
         self.adoption = Adoption(self)
         self.link = WardenLink(warden, loop, self.adoption)
@@ -97,7 +101,8 @@ class App:
         self.engine = Engine(self.units, self.executor)
         self.executor.engine = self.engine
         self.executor.act = self.act
-        self.triggers = Triggers(loop, self.engine, self.executor, config.state_dir, os.getppid())
+        self.triggers = Triggers(loop, self.engine, self.executor, config.state_dir, self.began())
+        self.handover = Handover(os.path.join(config.runtime_dir, "fds"), loop, self.executor)
         self.fd_store = FdStore(loop, self.link)
         self.sockets = Sockets(self.engine, self.executor, Listeners(loop, self.link))
         self.executor.passing = Passing(self.sockets, self.fd_store)
@@ -109,8 +114,15 @@ class App:
         self.exit_on = ExitOn(config.exit_on, self.engine, loop.call_soon, self.leave)
         self.live = Live(self.bus, self.engine, self.views, self.sampler)
         self.context = Context(
-            self.engine, self.executor, self.loader, self.views, self.output, self.paths, self.bus.instance, self.reload_units, self.shutdown, self.live, self.detach, self.reexec
+            self.engine, self.executor, self.loader, self.views, self.output, self.paths, self.bus.instance, self.reload_units, self.shutdown, self.live, self.detach, self.reexec,
+            self.own_files, self.triggers, self.handover, self.units,
         )
+
+    def began(self) -> float:
+        """When unitd came up, by the monotonic clock: managers come and go."""
+        if not self.store.recall("began"):
+            self.store.note("began", repr(time.monotonic()))
+        return float(self.store.recall("began"))
 
     async def handle(self, request: Any, peer: Any) -> Any:
         return await commands.handle(self.context, request, peer)
@@ -125,6 +137,9 @@ class App:
         if changed or forgotten or self.engine.jobs_changed:
             self.engine.jobs_changed = False
             self.store.save([self.engine.record(n) for n in changed], {j.unit: j.type for j in self.engine.jobs.values()}, forgotten)
+        for name in forgotten:
+            if self.own_files.forget(name):
+                self.units.drop(name)
         self.executor.flush()
         if self.unacknowledged:
             self.link.ack(self.unacknowledged)
@@ -308,6 +323,8 @@ class App:
             log.error("the logger does not answer; its last lines may be missing")
         self.sampler.close()
         await self.output.console.end(5)
+        self.handover.close()
+        self.triggers.clock.close()
         self.store.close(over=not self.detached)
         if not self.detached:
             self.bus.close()

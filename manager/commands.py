@@ -12,11 +12,13 @@ from unitd.manager.verbs import (
     jobs,
     live,
     logs,
+    overrides,
     questions,
     rolling,
     scale,
     sockets,
     supervision,
+    transient,
     triggers,
 )
 from unitd.manager.verbs.base import VERBS, Context, failure
@@ -30,11 +32,13 @@ MODULES = (
     jobs,
     live,
     logs,
+    overrides,
     questions,
     rolling,
     scale,
     sockets,
     supervision,
+    transient,
     triggers,
 )
 

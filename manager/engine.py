@@ -95,6 +95,10 @@ class Engine(Reactions):
         before, now = self.record(name), self.platform.now()
         record, effects = machine(before, unit, event, now, self.platform.jitter())
         self.records[name] = record
+        if record.exec_main_pid != before.exec_main_pid and record.exec_main_pid:
+            record.stamps = {**record.stamps, "ExecMainStart": self.platform.realtime()}
+        if record.exec_main_code and not before.exec_main_code:
+            record.stamps = {**record.stamps, "ExecMainExit": self.platform.realtime()}
         self.changed.add(name)
         self.platform.later()
         for message in events.of_step(before, record, event, effects, now, self.platform.realtime()):

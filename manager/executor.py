@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from unitd.manager.link import WardenLink
     from unitd.manager.output import Output
     from unitd.manager.processes import Processes
+    from unitd.manager.spec import SpawnSpec
     from unitd.units.specifiers import HostFacts
 
 log = logging.getLogger("unitd")
@@ -82,6 +83,8 @@ class Executor:
         self._memory_watch: dict[str, Callable[[], None]] = {}
         #: Effects of one unit type only: class of the effect -> who carries it out. Filled by the parts that do.
         self.performers: dict[type[Any], Callable[[Unit, Record, Any], None]] = {}
+        #: Parts of the manager that have the last word on what is spawned: (unit, role, spec, its descriptors).
+        self.amenders: list[Callable[[Unit, str, SpawnSpec, list[int]], None]] = []
         #: Parts of the manager that hear what subscribers are told.
         self.observers: list[Callable[[str, dict[str, Any]], None]] = []
         self.passing: Passing | None = None  # who knows what descriptors a command gets
@@ -166,6 +169,8 @@ class Executor:
             return
         for problem in problems:
             self.log("warning", f"{unit.name}: {problem}")
+        for amend in self.amenders:
+            amend(unit, effect.role, spec, fds)
         if effect.wants_exec_done:
             reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             spec["execfd"] = len(fds)

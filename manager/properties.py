@@ -14,6 +14,7 @@ from unitd.manager.showwords import words, yes
 from unitd.manager.states import Record
 from unitd.units.model import Command, ExitStatusSet, Unit
 from unitd.units.socket import WORDS, descriptor_name
+from unitd.units.transient import is_transient
 from unitd.units.values import (
     format_seconds,
     format_timespan,
@@ -240,7 +241,7 @@ def _unit(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str
         "ConditionTimestamp": stamp(record.stamps.get("Condition", 0.0)),
         "AssertTimestamp": stamp(record.stamps.get("Assert", 0.0)),
         "LoadError": "",
-        "Transient": "no",
+        "Transient": yes(is_transient(unit.fragment_path)),
         "Perpetual": "no",
         "StartLimitIntervalUSec": format_seconds(u.start_limit_interval),
         "StartLimitBurst": str(u.start_limit_burst),

@@ -109,7 +109,7 @@ class _TimerStep(Step):
         self.do(Finished("stop", "done"))
 
     def disarm(self) -> None:
-        self.t.next, self.t.next_at, self.t.due = 0, 0.0, []
+        self.t.next, self.t.next_at = 0, 0.0
         if self.r.deadlines.pop(_TIMER, None) is not None:
             self.do(DisarmTimer(_TIMER))
         self.do(UnwatchTime())
@@ -144,10 +144,11 @@ class _TimerStep(Step):
         realtimes: list[int] = []
         times: list[float] = []
         remains = timer.remain_after_elapse
-        t.due = [0.0] * len(timer.values)
+        before, t.due = t.due, [0.0] * len(timer.values)
         for index, value in enumerate(timer.values):
             remains = remains or value.base in _BY_UNIT
             if index in t.spent:
+                t.due[index] = before[index] if index < len(before) else 0.0
                 continue
             if value.calendar is not None:
                 due = next_elapse(value.calendar, t.last or (f.activated if self.r.sub not in DOWN else 0) or f.realtime, f.zone)
@@ -161,6 +162,7 @@ class _TimerStep(Step):
                 continue
             if at < self.now and t.last and not f.clock_changed and value.base in _ONCE:
                 t.spent.append(index)
+                t.due[index] = at
                 continue
             times.append(at)
             t.due[index] = at

@@ -7,9 +7,9 @@ import glob
 import logging
 import os
 import time
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from unitd.manager import procinfo
 from unitd.manager.jobs import Refused
 from unitd.manager.pathwatch import PathWatch
 from unitd.manager.realclock import RealClock
@@ -48,12 +48,12 @@ TYPES = (".timer", ".path")
 class Triggers:
     """The platform's part for timer and path units."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, engine: Engine, executor: Executor, state_dir: str, warden: int) -> None:
-        """`state_dir`: below it are the stamp files of Persistent=; `warden`: the process whose start is the start of unitd."""
+    def __init__(self, loop: asyncio.AbstractEventLoop, engine: Engine, executor: Executor, state_dir: str, began: float) -> None:
+        """`state_dir`: below it are the stamp files of Persistent=; `began`: when unitd came up, by the monotonic clock."""
         self.loop, self.engine, self.executor = loop, engine, executor
         self.stamps = os.path.join(state_dir, "timers")
         self.zone = local_zone()
-        self.started_at = _started_at(warden)
+        self.started_at = began
         self.boot_at = self.started_at if in_container() else 0.0
         self.clock = RealClock(loop, self.elapsed, self.clock_set, self.zone_set)
         self.paths: dict[str, PathWatch] = {}
@@ -222,9 +222,9 @@ class Triggers:
         for name in self.active_triggers():
             self.engine.dispatch(name, Resumed())
 
-    def reloaded(self) -> None:
-        """Definitions were read again."""
-        for name in self.active_triggers():
+    def reloaded(self, names: Iterable[str] | None = None) -> None:
+        """Definitions were read again: those of these units, or all."""
+        for name in self.active_triggers() if names is None else [n for n in names if n.endswith(TYPES)]:
             self.engine.dispatch(name, Resumed(reloaded=True))
 
 
@@ -269,11 +269,3 @@ def in_container() -> bool:
     except OSError:
         return False
 
-
-def _started_at(pid: int) -> float:
-    """When a process was started, by the monotonic clock."""
-    ticks = procinfo.start_time(pid)
-    if not ticks:
-        return time.monotonic()
-    asleep = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
-    return max(0.0, ticks / os.sysconf("SC_CLK_TCK") - asleep)

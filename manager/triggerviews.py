@@ -30,8 +30,8 @@ def timer(unit: Unit, record: Record) -> dict[str, str]:
             monotonic.append(f"{{ {value.base.removesuffix('Sec')}USec={format_seconds(value.seconds)} ; next_elapse={format_seconds(due)} }}")
     return {
         "Unit": triggered_unit(unit.name, section.unit),
-        "TimersMonotonic": "\n".join(monotonic),
-        "TimersCalendar": "\n".join(calendar),
+        "TimersMonotonic": "\n".join(reversed(monotonic)),
+        "TimersCalendar": "\n".join(reversed(calendar)),
         "OnClockChange": _yes(section.on_clock_change),
         "OnTimezoneChange": _yes(section.on_timezone_change),
         "NextElapseUSecRealtime": stamp(state.next / _SECOND),

@@ -83,6 +83,13 @@ class KeptUnits:
         self.kept.clear()
         forget(self.path)
 
+    def drop(self, name: str) -> None:
+        """The unit is gone, or has another definition: the next manager is not to have the old one."""
+        self.kept.pop(name, None)
+        forget(self.path)
+        if self._saving is None:
+            self._saving = self.loop.call_later(SAVE_AFTER, self._save)
+
     def _save(self) -> None:
         self._saving = None
         try:

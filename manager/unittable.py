@@ -12,7 +12,7 @@ from unitd.manager.graph import Graph
 from unitd.manager.jobs import UP_STATES, Job
 from unitd.manager.platform import Platform
 from unitd.manager.states import Record
-from unitd.units import names
+from unitd.units import names, transient
 from unitd.units.model import Unit
 
 #: So many instances of templates that are down are remembered, for `status` and `show`.
@@ -40,6 +40,7 @@ class UnitTable:
         self.kept: dict[str, str] = {}  # units whose new text is bad: why; the old definition stays in force
         self.change_waiters: dict[str, list[Callable[[], None]]] = defaultdict(list)
         self.watchers: list[Callable[[str], None]] = []  # told the name of every unit whose state changed, or whose job is over
+        self.held: list[str] = []  # units that somebody waits for, and that are not forgotten yet
         self._idle: dict[str, None] = {}  # units that may be no longer needed, oldest first
 
     def unit(self, name: str) -> Unit:
@@ -145,6 +146,8 @@ class UnitTable:
 
     def forget(self, name: str) -> None:
         """Drop a unit and its record."""
+        for other in self.graph.related(name, "Triggers"):  # it may have been there for this one only
+            self.look_at(other)
         self.graph.remove(name)
         self.kept.pop(name, None)
         self.changed.discard(name)
@@ -158,7 +161,7 @@ class UnitTable:
             unit, record = self.graph.units.get(name), self.records.get(name)
             if unit is None or record is None or not self._collectable(unit, record):
                 del self._idle[name]
-            elif unit.load_state == "not-found" or names.split(name)[1] == "" or unit.unit.collect_mode == "inactive-or-failed":
+            elif unit.load_state == "not-found" or names.split(name)[1] == "" or unit.unit.collect_mode == "inactive-or-failed" or transient.is_transient(unit.fragment_path):
                 del self._idle[name]
                 self.forget(name)
             else:
@@ -169,11 +172,11 @@ class UnitTable:
 
     def _collectable(self, unit: Unit, record: Record) -> bool:
         states = ("inactive", "failed") if unit.unit.collect_mode == "inactive-or-failed" else ("inactive",)
-        if record.active not in states or unit.name in self.jobs or self.change_waiters.get(unit.name) or self.graph.referenced(unit.name):
+        if record.active not in states or unit.name in self.jobs or unit.name in self.held or self.change_waiters.get(unit.name) or self.graph.referenced(unit.name):
             return False
         if unit.load_state == "not-found" or names.split(unit.name)[1] is not None:
             return True
-        return unit.unit.collect_mode == "inactive-or-failed" and (not unit.fragment_path or "/transient/" in unit.fragment_path)
+        return transient.is_transient(unit.fragment_path) or (unit.unit.collect_mode == "inactive-or-failed" and not unit.fragment_path)
 
 
 def first_error(unit: Unit) -> str:

@@ -13,6 +13,7 @@ from unitd.manager.states import Record
 from unitd.units import install
 from unitd.units.model import Unit
 from unitd.units.socket import WORDS
+from unitd.units.transient import is_transient
 
 if TYPE_CHECKING:
     from unitd.manager.controllers import Controllers
@@ -41,7 +42,7 @@ class Views:
         """As `is-enabled` prints it; empty for a unit without a file."""
         if not unit.fragment_path and unit.load_state != "masked":
             return ""
-        return self.file_states.state(unit.name)
+        return "transient" if is_transient(unit.fragment_path) else self.file_states.state(unit.name)
 
     def row(self, unit: Unit) -> dict[str, Any]:
         """One line of list-units."""

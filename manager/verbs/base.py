@@ -16,8 +16,12 @@ from unitd.units.model import Unit
 if TYPE_CHECKING:
     from unitd.manager.engine import Engine
     from unitd.manager.executor import Executor
+    from unitd.manager.handover import Handover
     from unitd.manager.live import Live
     from unitd.manager.output import Output
+    from unitd.manager.transient import OwnFiles
+    from unitd.manager.triggers import Triggers
+    from unitd.manager.unitcache import KeptUnits
     from unitd.manager.views import Views
     from unitd.units.loader import Loader
 
@@ -54,6 +58,10 @@ class Context:
     live: Live
     detach: Callable[[], None]  # leave and let services run
     reexec: Callable[[], None]  # have warden and manager replaced by what is on disk
+    own_files: OwnFiles
+    triggers: Triggers
+    handover: Handover
+    units: KeptUnits
 
     def expand(self, patterns: list[str], loaded_only: bool = False) -> list[Unit]:
         """Units by name or glob. With `loaded_only` globs match what systemd would have loaded: units that are not down or that such a one names

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
 from unitd.bus.messages import Reply, Request
-from unitd.manager.jobs import Refused
 from unitd.manager.verbs.base import Context, failure, verb
 from unitd.units import install
 
@@ -59,14 +56,3 @@ async def unmask(c: Context, request: Request) -> Reply:
 async def daemon_reload(c: Context, request: Request) -> Reply:
     told = await c.reload_units()
     return Reply(id=request.id, ok=True, err="".join(t + "\n" for t in told))
-
-
-@verb("edit")
-async def edit(c: Context, request: Request) -> Reply:
-    """Where an override goes: the client runs the editor."""
-    data = []
-    for unit in c.expand(request.units):
-        if unit.load_state == "not-found":
-            raise Refused("no-such-unit", f"No files found for {unit.name}.", 1)
-        data.append({"unit": unit.name, "path": os.path.join(c.paths[0], unit.name + ".d", "override.conf"), "fragment": unit.fragment_path})
-    return Reply(id=request.id, ok=True, data=data)

@@ -9,6 +9,7 @@ from unitd.bus.messages import Reply, Request
 from unitd.manager.verbs.base import Context, listed, verb
 from unitd.manager.views import LOG_LINES
 from unitd.units import names
+from unitd.units.transient import is_transient
 
 
 @verb("status")
@@ -61,7 +62,7 @@ async def list_unit_files(c: Context, request: Request) -> Reply:
             continue
         if types and name.rpartition(".")[2] not in types:
             continue
-        rows.append({"unit_file": name, "state": state_of[name], "preset": "enabled", "path": path})
+        rows.append({"unit_file": name, "state": "transient" if is_transient(path) else state_of[name], "preset": "enabled", "path": path})
     return Reply(id=request.id, ok=True, data=rows)
 
 
@@ -130,7 +131,7 @@ async def is_enabled(c: Context, request: Request) -> Reply:
     out, err, good = [], [], False
     for pattern in request.units:
         name = c.check_name(pattern)
-        state = c.views.file_states.state(name)
+        state = c.views.file_states.state(name) or ("transient" if is_transient(c.loader.find(name) or "") else "")
         if state in ("", "not-found"):
             err.append(f"Failed to get unit file state for {name}: No such file or directory")
             continue

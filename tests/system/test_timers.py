@@ -87,12 +87,22 @@ def test_persistent_makes_up_for_what_was_missed(manager: Manager) -> None:
     assert stamp.stat().st_mtime > 1_700_000_000
 
 
+def test_an_enabled_timer_starts_with_unitd(manager: Manager) -> None:
+    manager.write("daily.service", "[Service]\nType=oneshot\nExecStart=/bin/true\n")
+    manager.write("daily.timer", "[Timer]\nOnCalendar=daily\n[Install]\nWantedBy=timers.target\n")
+    manager.boot("none")
+    manager.ok("enable", "daily.timer")
+    manager.stop()
+    manager.boot("default")
+    manager.wait_for("daily.timer", SubState="waiting")
+
+
 def test_a_timer_without_its_service_does_not_start(manager: Manager) -> None:
     manager.write("lone.timer", "[Timer]\nOnActiveSec=1\n")
     manager.boot()
     done = manager.ctl("start", "lone.timer")
     assert done.returncode == 1
-    assert "lone.service, is not-found" in done.stderr
+    assert "lone.service, is not-found" in done.stdout + done.stderr
 
 
 def test_a_new_definition_counts_at_once(manager: Manager) -> None:

@@ -154,14 +154,14 @@ def test_cat(fake: Fake) -> None:
     assert ctl(fake, "cat", "web")[1] == "# /a\n[Unit]\n\n# /b.conf\nx=1\n"
 
 
-def test_edit_writes_a_drop_in_and_reloads(fake: Fake, tmp_path: Path) -> None:
-    path = tmp_path / "web.service.d" / "override.conf"
-    fake.answers["edit"] = {"data": [{"unit": "web.service", "path": str(path), "fragment": "/x"}]}
+def test_edit_hands_the_new_text_to_the_manager(fake: Fake) -> None:
+    row = {"unit": "web.service", "path": "/u/web.service.d/override.conf", "text": "", "others": [{"path": "/u/web.service", "text": "[Service]\n"}]}
+    fake.answers["edit"] = {"data": [row]}
     editor = f"{sys.executable} -c \"import sys; open(sys.argv[1], 'w').write('[Service]')\""
-    assert ctl(fake, "edit", "web", EDITOR=editor) == (0, "", "")
-    assert path.read_text() == "[Service]" and asked(fake)[0] == "daemon-reload"
+    assert ctl(fake, "edit", "web", EDITOR=editor)[0] == 0
+    assert (fake.requests[-1].verb, fake.requests[-1].options) == ("edit-put", {"text": "[Service]\n"})
     assert ctl(fake, "edit", "web", EDITOR=f"{sys.executable} -c \"import sys; open(sys.argv[1], 'w')\"")[0] == 0
-    assert not path.parent.exists()
+    assert fake.requests[-1].verb == "edit"  # nothing is left: nothing is changed
 
 
 def test_enable_now_starts(fake: Fake) -> None:
