@@ -134,7 +134,11 @@ def test_api_tells_and_does(web: Web) -> None:
     assert web.ask("POST", "/api/v1/units/missing/start")[0] == 404
     assert web.ask("GET", "/unit/missing")[0] == 404
     assert web.ask("POST", "/api/v1/units/idle/explode")[0] == 404
-    assert web.get("/units/idle/stats")["units"]["idle.service"]
+    stream = web.stream("units=idle.service&stats=1")
+    at, _, memory = stream.until("stats")["idle.service"]
+    stream.close()
+    assert any(abs(s["at"] - at) < 0.01 for s in web.get("/units/idle/stats")["units"]["idle.service"])
+    assert memory > 0
     planned = web.get("/units/idle/preview/restart")
     assert "idle.service" in [j["unit"] for j in planned["jobs"]]
     before = web.manager.pid("idle.service")
@@ -149,6 +153,31 @@ def test_api_tells_and_does(web: Web) -> None:
     status, _, body = web.ask("POST", "/api/v1/units/wrong/start", b'{"wait": true}', Content_Type="application/json")
     assert status == 409
     assert "wrong.service" in json.loads(body)["error"]["message"]
+
+
+def test_metrics_are_openmetrics(web: Web) -> None:
+    parser = pytest.importorskip("prometheus_client.openmetrics.parser")
+    for path in ("/metrics", "/api/v1/metrics"):
+        status, headers, body = web.ask("GET", path)
+        assert status == 200
+        assert headers["content-type"].startswith("application/openmetrics-text")
+        families = {f.name: f for f in parser.text_string_to_metric_families(body.decode())}
+        assert any(s.labels.get("unit") == "idle.service" for f in families.values() for s in f.samples)
+
+
+def test_scale(web: Web) -> None:
+    web.manager.write("worker@.service", "[Service]\nExecStart=/bin/sleep 10000\n\n[X-Unitd]\nInstances=1\n")
+    web.manager.ok("daemon-reload")
+    web.manager.ok("start", "worker@1.service")
+    stream = web.stream("units=worker@*")
+    assert "2 instances" in web.get("/units/worker@1/preview/scale?instances=2")["notes"][0]
+    assert web.post("/units/worker@1/scale", instances=2, wait=True)["ok"]
+    stream.until("unit", unit="worker@2.service", active="active")
+    assert web.post("/units/worker@1/scale", instances=0, wait=True)["ok"]
+    stream.until("unit", unit="worker@2.service", active="inactive")
+    stream.close()
+    web.manager.wait_for("worker@1.service", ActiveState="inactive")
+    assert web.ask("POST", "/api/v1/units/worker@1/scale", b"{}", Content_Type="application/json")[0] == 400
 
 
 def test_unicode_and_hostile_names(web: Web) -> None:
