@@ -27,11 +27,9 @@ from unitd.bus.client import BusError, Client  # noqa: E402
 
 WORKERS = 4
 WORKER = """
-import socket, sys
-s = socket.socket()
-s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-s.bind(("127.0.0.1", int(sys.argv[1])))
-s.listen(512)
+import socket
+s = socket.socket(fileno=3)
+s.setblocking(True)
 while True:
     c, _ = s.accept()
     with c:
@@ -85,8 +83,8 @@ class Load:
 
 def units(script: str, port: int) -> dict[str, str]:
     """The pool and the counter."""
-    pool = f"[Service]\nExecStart={sys.executable} {script} {port} %i\nRestart=always\n"
-    return {"web@.service": pool, "count.service": COUNT}
+    pool = f"[Service]\nExecStart={sys.executable} {script} %i\nSockets=web.socket\nRestart=always\n"
+    return {"web.socket": f"[Socket]\nListenStream=127.0.0.1:{port}\nService=web@1.service\n", "web@.service": pool, "count.service": COUNT}
 
 
 def names() -> list[str]:
@@ -123,7 +121,7 @@ class Plain:
         conf = self.manager.base / "unitd.conf"
         conf.write_text("hang_timeout = 1s\n")
         self.manager.extra = ["--config", str(conf)]
-        self.manager.boot().ok("start", *names())
+        self.manager.boot().ok("start", "web.socket", *names())
         assert self.manager.process is not None
         self.warden = self.manager.process.pid
 
@@ -194,7 +192,7 @@ def under_systemd(arguments: argparse.Namespace) -> None:
         for name, text in units("/opt/worker.py", port).items():
             machine.write(f"/etc/unitd/units/{name}", text)
         machine.run("systemctl", "start", "unitd")
-        machine.run("unitctl", "start", *names())
+        machine.run("unitctl", "start", "web.socket", *names())
         load = Load(port)
 
         def pids() -> dict[str, tuple[str, str]]:
