@@ -29,9 +29,12 @@ def debian() -> Path:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not (CACHE / "usr/lib/systemd/systemd").exists():
                 new = Path(f"{CACHE}.new")
-                shutil.rmtree(new, ignore_errors=True)
                 command = ["debootstrap", "--variant=minbase", "--include=systemd,systemd-sysv,dbus,python3", "bookworm", str(new)]
-                done = subprocess.run(command, capture_output=True, text=True, check=False)
+                for _ in range(3):  # a mirror may be busy
+                    shutil.rmtree(new, ignore_errors=True)
+                    done = subprocess.run(command, capture_output=True, text=True, check=False)
+                    if done.returncode == 0:
+                        break
                 assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
                 new.rename(CACHE)
     return CACHE

@@ -12,6 +12,8 @@ import pytest
 from tests.harness import PATIENCE
 from tests.nspawn import Machine
 
+#: The Debian root may have to be fetched first.
+pytestmark = pytest.mark.timeout(900)
 COUNT = "[Service]\nExecStart=/bin/sh -c 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.01; done'\n"
 #: Ends with 7 when it is told to, whoever its parent is.
 GAP = "[Service]\nExecStart=/bin/sh -c 'trap \"exit 7\" USR1; while :; do sleep 0.02; done'\n"
