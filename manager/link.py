@@ -147,6 +147,13 @@ class WardenLink:
             self._loop.remove_writer(self._channel.sock.fileno())
             self._channel.close()
 
+    def release(self) -> None:
+        """Close the copies of what the warden keeps."""
+        for fds in self.held.values():
+            for fd in fds:
+                os.close(fd)
+        self.held.clear()
+
     def _send(self, kind: str, body: object, fds: Sequence[int] = ()) -> None:
         self._flush_stores()
         self._say(kind, body, fds)

@@ -162,6 +162,7 @@ class Stage:
         self.server.close()
         for talk in self.talks:
             talk.link.close()
+            talk.link.release()
             for fd in [k[2] for k in talk.alive] + [m[2] for m in talk.made.values()] + [fd for fds in talk.held.values() for fd in fds]:
                 if fd >= 0:
                     os.close(fd)
