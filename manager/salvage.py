@@ -6,6 +6,7 @@ for another; their output by the pipes that they write to.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import socket
 import sqlite3
@@ -22,6 +23,8 @@ KEPT = "u."
 #: In the warden's store: sockets that systemd opened, behind it their FileDescriptorName=.
 GIVEN = "given:"
 _PIDFD = "pid."
+_PIDFD_GETFD = 438
+_libc = ctypes.PyDLL(None, use_errno=True)
 
 
 @dataclass
@@ -122,6 +125,11 @@ def _processes(found: Found, rows: list[tuple[str, str, int, str, int]], pidfds:
                 continue
         found.bag.kids.append((pid, token, fd))
         _pipes(found.bag, unit, pid)
+        for name, listeners in _listeners(pid, fd).items():
+            if f"socket:{name}" in found.bag.store:
+                _close(listeners)
+            else:
+                found.bag.store[f"socket:{name}"] = listeners
 
 
 def _pipes(bag: Bag, unit: str, pid: int) -> None:
@@ -140,6 +148,33 @@ def _pipes(bag: Bag, unit: str, pid: int) -> None:
             bag.store[f"{kind}:{unit}"] = [reader, os.open(path, os.O_RDWR | os.O_CLOEXEC)]
         except OSError:
             continue
+
+
+def _listeners(pid: int, pidfd: int) -> dict[str, list[int]]:
+    """Copies of the listening sockets that the process was given, by socket unit: nobody else may have one any more."""
+    environ = procinfo.environment(pid)
+    names = environ.get("LISTEN_FDNAMES", "").split(":") if environ.get("LISTEN_PID") == str(pid) else []
+    found: dict[str, list[int]] = {}
+    for number, name in enumerate(names, 3):
+        if not name.endswith(".socket"):
+            continue
+        fd = _libc.syscall(_PIDFD_GETFD, pidfd, number, 0)
+        if fd < 0:
+            continue  # closed by the process, or not ours to look at
+        with socket.socket(fileno=fd) as sock:
+            try:
+                listens = sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+            except OSError:
+                continue
+            if listens:
+                os.set_blocking(fd, False)
+                found.setdefault(name, []).append(os.dup(fd))
+    return found
+
+
+def _close(fds: list[int]) -> None:
+    for fd in fds:
+        os.close(fd)
 
 
 def _door(fd: int, runtime_dir: str) -> str:

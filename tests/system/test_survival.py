@@ -10,6 +10,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -393,3 +394,34 @@ def test_detach_leaves_services_to_the_next(manager: Manager) -> None:
     assert manager.pid("count") == before
     manager.ok("stop", "count")
     whole(manager, "count")
+
+
+def test_a_socket_outlives_both(orphaned: Manager) -> None:
+    m = orphaned
+    path = m.base / "web"
+    m.write("web.socket", f"[Socket]\nListenStream={path}\n")
+    script = m.base / "web.py"
+    script.write_text("import os, socket\ns = socket.socket(fileno=3)\ns.setblocking(True)\nwhile True:\n    c, _ = s.accept()\n    c.sendall(b'%d' % os.getpid())\n    c.close()\n")
+    m.write("web.service", f"[Service]\nExecStart={sys.executable} {script}\n")
+
+    def asked() -> int:
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(PATIENCE)
+            sock.connect(str(path))
+            return int(sock.recv(100))
+
+    m.boot().ok("start", "web.socket")
+    first = asked()
+    for kill_first in (False, True):
+        if kill_first:
+            manager_pid = m.manager_pid()
+            assert m.process is not None
+            os.kill(manager_pid, signal.SIGSTOP)
+            m.process.kill()
+            os.kill(manager_pid, signal.SIGKILL)
+            m.process.communicate(timeout=PATIENCE)
+            m.boot()
+        assert m.show("web.socket", "ActiveState") == "active"
+        assert asked() == first
+    m.ok("restart", "web.service")
+    assert asked() != first
