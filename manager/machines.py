@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from unitd.manager import machine, passive, pathmachine, socketmachine, timermachine
+from unitd.manager import machine, passive, pathmachine, socketmachine, sockettransitions, timermachine
 from unitd.manager.states import Effect, Event, Record
 from unitd.manager.transitions import commands as service_commands
 from unitd.units.model import Command, Unit
@@ -37,4 +37,4 @@ def start_has_to_wait(record: Record) -> bool:
 
 def commands(unit: Unit, role: str) -> tuple[Command, ...]:
     """The commands of an Exec*= role of any unit that has some."""
-    return socketmachine.commands(unit, role) if unit.type == "socket" else service_commands(unit, role)
+    return sockettransitions.commands(unit, role) if unit.type == "socket" else service_commands(unit, role)

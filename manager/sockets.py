@@ -13,7 +13,6 @@ from unitd.manager import listening
 from unitd.manager.jobs import Refused
 from unitd.manager.listeners import ACCEPTS, Listeners
 from unitd.manager.listening import ListenError
-from unitd.manager.socketmachine import OPEN
 from unitd.manager.socketstates import (
     CheckService,
     ChownSockets,
@@ -33,6 +32,7 @@ from unitd.manager.socketstates import (
     UnwatchSockets,
     WatchSockets,
 )
+from unitd.manager.sockettransitions import OPEN
 from unitd.manager.states import Record
 from unitd.units.model import Unit
 from unitd.units.socket import descriptor_name, service_of
