@@ -183,9 +183,12 @@ class Transaction:
                 break
             except Again:
                 continue
+        several = any(len(entries) > 1 for entries in self.by_unit.values())
         while True:
             try:
                 self.merge_jobs()
+                if several:
+                    self.verify_order()  # it looked at one job of each unit, not at what became of them
                 break
             except Again:
                 if self.mode != "isolate":
@@ -233,13 +236,21 @@ class Transaction:
             todo += objects
 
     def verify_order(self) -> None:
-        """Find an ordering cycle. Drop a job of it that the anchor can do without and raise `Again`; raise `Refused` if there is none."""
+        """Find an ordering cycle, of the jobs as they are and with restarts in their second half, a start that may wait for others.
+
+        Drop a job of it that the anchor can do without and raise `Again`; raise `Refused` if there is none.
+        """
+        self._verify_order(False)
+        if any(entry.type == "restart" for entries in self.by_unit.values() for entry in entries):
+            self._verify_order(True)
+
+    def _verify_order(self, begun_again: bool) -> None:
         done: set[str] = set()
         for root in list(self.by_unit):
             if root in done or self._queued_already(root):  # a new cycle has a new job in it
                 continue
             path: dict[str, None] = {}
-            stack: list[tuple[str, Iterator[str]]] = [(root, self._successors(root))]
+            stack: list[tuple[str, Iterator[str]]] = [(root, self._successors(root, begun_again))]
             path[root] = None
             while stack:
                 name, following = stack[-1]
@@ -253,7 +264,7 @@ class Transaction:
                     self._break_cycle(members[members.index(other) :])
                 elif other not in done:
                     path[other] = None
-                    stack.append((other, self._successors(other)))
+                    stack.append((other, self._successors(other, begun_again)))
 
     def _job_of(self, name: str) -> tuple[str, bool] | None:
         """(type, ignores order) of the unit's job in the transaction, or of the one that is installed."""
@@ -268,7 +279,7 @@ class Transaction:
         job = self.world.job(name)
         return job is not None and self._job_of(name) == (job.type, job.ignore_order)
 
-    def _successors(self, name: str) -> Iterator[str]:
+    def _successors(self, name: str, begun_again: bool) -> Iterator[str]:
         """Units whose job has to wait for the one of `name`."""
         mine = self._job_of(name)
         if mine is None or mine[1]:
@@ -278,7 +289,10 @@ class Transaction:
                 theirs = self._job_of(other)
                 if theirs is None or theirs[1]:
                     continue
-                first = jobs.comes_first(mine[0], theirs[0]) if relation == "Before" else not jobs.comes_first(theirs[0], mine[0])
+                a, b = mine[0], theirs[0]
+                if begun_again:
+                    a, b = ("start" if kind == "restart" else kind for kind in (a, b))
+                first = jobs.comes_first(a, b) if relation == "Before" else not jobs.comes_first(b, a)
                 if first:
                     yield other
 
@@ -286,7 +300,7 @@ class Transaction:
         way = " -> ".join(f"{name}/{(self._job_of(name) or ('',))[0]}" for name in [*cycle, cycle[0]])
         for name in reversed(cycle):
             entries = self.by_unit.get(name)
-            if entries and not entries[0].matters:
+            if entries and not any(entry.matters for entry in entries):
                 self.notes.append(f"ordering cycle {way}: job {name}/{entries[0].type} deleted to break it")
                 while entries:
                     self.delete(entries[0], True)

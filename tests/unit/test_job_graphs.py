@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from tests.graphs import World, engine, unit
@@ -115,6 +115,9 @@ GRAPHS = st.integers(2, 12).flatmap(
 
 
 @given(GRAPHS)
+@example((2, [(1, "Requires", 0), (1, "Before", 0), (1, "After", 0)], [("restart", 1, "replace")], set()))
+@example((2, [(0, "Requires", 1), (0, "Before", 1), (1, "Wants", 0), (1, "Requisite", 0), (1, "Before", 0)], [("restart", 1, "replace")], set()))
+@example((3, [(0, "Wants", 2), (0, "Before", 1), (1, "Requires", 0), (1, "Conflicts", 2), (1, "Before", 0)], [("start", 1, "replace")], set()))
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
 def test_any_graph_and_any_requests_come_to_rest(
     case: tuple[int, list[tuple[int, str, int]], list[tuple[str, int, str]], set[int]],
