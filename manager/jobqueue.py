@@ -21,6 +21,10 @@ from unitd.units.model import INFINITY, Unit
 Waiter = Callable[[Job, str], None]
 
 
+#: How many jobs begin in one turn of the loop.
+JOBS_OF_A_TURN = 64
+
+
 class JobQueue(UnitTable):
     """Installed jobs, at most one for a unit. Waiters are told how a job ended."""
 
@@ -131,9 +135,16 @@ class JobQueue(UnitTable):
     # -- the run queue
 
     def run_queue(self) -> None:
-        """Begin every job whose turn has come, until nothing more follows; then forget what is no longer needed."""
+        """Begin every job whose turn has come, until nothing more follows; then forget what is no longer needed.
+
+        Of many the rest is for the next turn of the loop: the warden makes the processes of these meanwhile.
+        """
+        begun = 0
         while True:
             while self._queue:
+                if begun >= JOBS_OF_A_TURN:
+                    self.platform.later()
+                    return
                 name = next(iter(self._queue))
                 del self._queue[name]
                 job = self.jobs.get(name)
@@ -143,6 +154,7 @@ class JobQueue(UnitTable):
                 if job.blocked_by:
                     self._blocking[job.blocked_by].add(name)
                 else:
+                    begun += 1
                     self.begin(job)
             if not self.settle():
                 break

@@ -144,7 +144,7 @@ class Processes:
         """The unit's cgroup directory, made if need be."""
         assert self.cgroups is not None
         record = self.record(unit)
-        if not record.cgroup or not os.path.isdir(record.cgroup):
+        if not record.cgroup:
             record.cgroup = self.cgroups.make(unit)
         return record.cgroup
 
