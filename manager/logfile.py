@@ -38,6 +38,10 @@ class Busy(Exception):
     """Another logger still has the directory."""
 
 
+#: Bytes in one splice below which the pipe was about empty: to go on would be to run after a writer of single lines.
+CAUGHT_UP = 16384
+
+
 class UnitLog:
     """The files of one unit. No method but `open` raises: what cannot be written is taken from the pipe, counted and dropped."""
 
@@ -311,9 +315,9 @@ class UnitLog:
             except OSError as error:
                 self.why, failed = error.strerror or str(error), True
                 break
-            if count == 0:
-                break
             total += count
+            if count < CAUGHT_UP:
+                break
         self.moved(total)
         return total + self.discard(pipe, limit - total) if failed else total
 
