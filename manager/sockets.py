@@ -9,7 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from unitd.manager import listening
+from unitd.manager import events, listening
 from unitd.manager.jobs import Refused
 from unitd.manager.listeners import ACCEPTS, Listeners
 from unitd.manager.listening import ListenError
@@ -74,7 +74,7 @@ class Sockets:
                 CloseSockets: lambda unit, record, effect: self.listeners.close(unit),
                 Trigger: self._trigger,
                 StartInstance: self._start_instance,
-                RefuseConnection: lambda unit, record, effect: self._hang_up(effect.instance),
+                RefuseConnection: self._refuse,
             }
         )
         engine.watchers.append(self.changed)
@@ -170,6 +170,18 @@ class Sockets:
             self.engine.submit(names, "start")
         except Refused as error:
             self.engine.dispatch(unit.name, TriggerFailed(str(error)))
+            return
+        self._tell(unit, record, "traffic")
+
+    def _tell(self, unit: Unit, record: Record, what: str, peer: str = "") -> None:
+        """Subscribers learn what happens at the socket."""
+        connections = len(self.open.get(unit.name, ()))
+        self.executor.publish(*events.socket(unit.name, what, self.executor.realtime(), peer, record.n_accepted, connections))
+
+    def _refuse(self, unit: Unit, record: Record, effect: RefuseConnection) -> None:
+        accepted = self.waiting.get(effect.instance)
+        self._tell(unit, record, "refused", accepted.peer if accepted else "")
+        self._hang_up(effect.instance)
 
     # -- Accept=yes
 
@@ -219,6 +231,7 @@ class Sockets:
             return
         self.open[unit.name][name] = accepted.peer
         self.executor.link.store(f"{STORE}:{name}", [accepted.fd])
+        self._tell(unit, record, "accepted", accepted.peer)
 
     def _hang_up(self, instance: str) -> None:
         accepted = self.waiting.pop(instance, None)

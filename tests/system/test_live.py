@@ -185,3 +185,26 @@ def test_scale(manager: Manager) -> None:
     with Client(f"ipc://{manager.run}/bus") as client:
         assert client.scale("w@", 0)["stopped"] == ["w@2.service", "w@1.service"]
     assert manager.ctl("scale", "w@").returncode == 1 and manager.ctl("scale", "sleep.service=2").returncode == 1
+
+
+def test_what_happens_at_sockets(manager: Manager) -> None:
+    path = str(manager.base / "s")
+    manager.write("lazy.socket", f"[Socket]\nListenStream={path}\n")
+    manager.write("lazy.service", "[Service]\nExecStart=/bin/sleep 1000\n")
+    manager.write("each.socket", f"[Socket]\nListenStream={path}2\nAccept=yes\nMaxConnections=1\n")
+    manager.write("each@.service", "[Service]\nExecStart=/bin/sleep 1000\n")
+    manager.boot()
+    manager.ok("start", "lazy.socket", "each.socket")
+    with (
+        Client(f"ipc://{manager.run}/bus") as client,
+        client.events(["unit.lazy.socket", "unit.each.socket"]) as events,
+        socket.socket(socket.AF_UNIX) as one,
+        socket.socket(socket.AF_UNIX) as two,
+        socket.socket(socket.AF_UNIX) as three,
+    ):
+        one.connect(path)
+        until(events, lambda e: isinstance(e, bus.SocketActivity) and (e.unit, e.what) == ("lazy.socket", "traffic"))
+        two.connect(path + "2")
+        until(events, lambda e: isinstance(e, bus.SocketActivity) and (e.unit, e.what, e.connections) == ("each.socket", "accepted", 1))
+        three.connect(path + "2")
+        until(events, lambda e: isinstance(e, bus.SocketActivity) and (e.unit, e.what) == ("each.socket", "refused"))
