@@ -49,7 +49,7 @@ class CgroupTree:
 
     def _sweep(self, here: str) -> None:
         """Remove what wardens that are gone left behind, if nothing lives there."""
-        for entry in [e for e in _folders(here) if e != self.base]:
+        for entry in [e for e in folders(here) if e != self.base]:
             name = os.path.basename(entry)
             if name.startswith("unitd-") and name[6:].isdigit() and not os.path.exists(f"/proc/{name[6:]}"):
                 self.remove(entry)
@@ -86,13 +86,13 @@ class CgroupTree:
     def pids(self, path: str) -> list[int]:
         """The processes in it and below."""
         found = [int(word) for word in _read(f"{path}/cgroup.procs").split()]
-        for folder in _folders(path):
+        for folder in folders(path):
             found += self.pids(folder)
         return [pid for pid in found if pid > 0]
 
     def remove(self, path: str) -> bool:
         """Remove it with all below; False if something lives there still."""
-        for folder in _folders(path):
+        for folder in folders(path):
             self.remove(folder)
         try:
             os.rmdir(path)
@@ -126,7 +126,8 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def _folders(path: str) -> list[str]:
+def folders(path: str) -> list[str]:
+    """The directories directly in `path`; none where it cannot be read."""
     try:
         with os.scandir(path) as entries:
             return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from unitd.manager.cgroup import CgroupTree
+from unitd.manager.cgroup import CgroupTree, folders
 from unitd.manager.resources import CONTROLLER_OF, UNLIMITED, Host, Setting, settings, slice_chain, wanted
 from unitd.units.model import Unit
 
@@ -112,7 +112,7 @@ class Controllers:
             path = self._path(controller, unit)
             if self._written.pop(path, None) is not None or os.path.isdir(path):
                 _prune(path)
-                while (path := os.path.dirname(path)) != self.v1[controller] and not _folders(path):
+                while (path := os.path.dirname(path)) != self.v1[controller] and not folders(path):
                     _prune(path)
 
     def close(self) -> None:
@@ -230,23 +230,15 @@ def _v1_places() -> dict[str, str]:
 
 def _sweep(here: str) -> None:
     """Remove what wardens that are gone left behind, if nothing lives there."""
-    for path in _folders(here):
+    for path in folders(here):
         name = os.path.basename(path)
         if name.startswith("unitd-") and name[6:].isdigit() and not os.path.exists(f"/proc/{name[6:]}"):
             _prune(path)
 
 
-def _folders(path: str) -> list[str]:
-    try:
-        with os.scandir(path) as entries:
-            return [entry.path for entry in entries if entry.is_dir(follow_symlinks=False)]
-    except OSError:
-        return []
-
-
 def _prune(path: str) -> None:
     """Remove a cgroup and those below it; one that holds processes stays."""
-    for folder in _folders(path):
+    for folder in folders(path):
         _prune(folder)
     try:
         os.rmdir(path)
