@@ -58,8 +58,7 @@ class Bench:
 
     def own_pids(self) -> list[int]:
         """The processes of unitd itself."""
-        names = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in self.manager.below()}
-        return sorted(pid for pid, line in names.items() if b"bench/svc" not in line)
+        return self.manager.own()
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from tests.harness import Manager  # noqa: E402
+from tests.harness import Manager, file_has, poll, wait_gone  # noqa: E402
 
 #: Writes MB in blocks of SIZE bytes of 100-byte lines and says when it began and ended.
 WRITER = """
@@ -51,11 +51,7 @@ def cpu(pids: list[int]) -> float:
 
 def wait_for(path: Path) -> tuple[float, float, int]:
     """The writer's report."""
-    end = time.monotonic() + LIMIT
-    while not path.exists():
-        if time.monotonic() > end:
-            raise SystemExit(f"bench: {path.name} took longer than {LIMIT:.0f} s")
-        time.sleep(0.05)
+    file_has(path, patience=LIMIT)
     began, ended, size = path.read_text().split()
     return float(began), float(ended), int(size)
 
@@ -69,12 +65,8 @@ def result(name: str, what: str, size: int, wall: float, used: float) -> tuple[f
 
 def own(manager: Manager) -> list[int]:
     """Processes of unitd itself, once the logger is among them: it has its name only when it has begun."""
-    end = time.monotonic() + LIMIT
-    while not named(manager, "unitd: logger"):
-        if time.monotonic() > end:
-            raise SystemExit("bench: there is no logger")
-        time.sleep(0.02)
-    return [pid for pid in manager.below() if Path(f"/proc/{pid}/comm").read_text().startswith("unitd")]
+    poll(lambda: manager.named("unitd: logger"), "bench: there is no logger")
+    return manager.own()
 
 
 def unitd(mb: int, size: int, what: str) -> tuple[float, float]:
@@ -162,17 +154,13 @@ def kills(count: int) -> None:
         manager.ok("start", "n")
         managers = 0
         for turn in range(count):
-            logger = next(iter(named(manager, "unitd: logger")), 0)
-            while not logger:
-                logger = next(iter(named(manager, "unitd: logger")), 0)
+            poll(lambda: manager.named("unitd: logger"), "bench: there is no logger", pause=0.005)
+            logger = manager.named("unitd: logger")[0]
             os.kill(logger, signal.SIGKILL)
             if turn % 10 == 9:
-                os.kill(manager.manager_pid(), signal.SIGKILL)
-                manager.expect("ready (bus")
+                manager.kill_manager()
                 managers += 1
-            end = time.monotonic() + 30
-            while time.monotonic() < end and logger in named(manager, "unitd: logger"):
-                time.sleep(0.005)
+            wait_gone([logger])
             time.sleep(0.03)  # some work for the next one
         (manager.base / "stop").touch()
         manager.wait_for("n.service", SubState="exited")
@@ -187,18 +175,6 @@ def kills(count: int) -> None:
         manager.close()
 
 
-def named(manager: Manager, name: str) -> list[int]:
-    """unitd's processes of this name."""
-    found = []
-    for pid in manager.below():
-        try:
-            if Path(f"/proc/{pid}/comm").read_text().strip() == name:
-                found.append(pid)
-        except OSError:
-            continue
-    return found
-
-
 def percentile(values: list[float], part: float) -> float:
     """Of sorted or unsorted values."""
     return sorted(values)[min(len(values) - 1, int(len(values) * part))]
@@ -206,7 +182,6 @@ def percentile(values: list[float], part: float) -> float:
 
 def floods() -> None:
     """Show 2: four services print without end; the bus and a quiet service's lines."""
-    from unitd.bus.client import Client
 
     manager = Manager()
     try:
@@ -225,7 +200,7 @@ def floods() -> None:
             stop = threading.Event()
 
             def listen(delays: list[float] = delays, stop: threading.Event = stop) -> None:
-                with Client(f"ipc://{manager.run}/bus") as client:
+                with manager.client() as client:
                     for line in client.logs("tick", follow=True, lines=0):
                         delays.append(line.realtime - float(line.text))
                         if stop.is_set():
@@ -234,7 +209,7 @@ def floods() -> None:
             thread = threading.Thread(target=listen)
             thread.start()
             end = time.monotonic() + 8
-            with Client(f"ipc://{manager.run}/bus") as client:
+            with manager.client() as client:
                 client.ping()
                 while time.monotonic() < end:
                     before = time.perf_counter()

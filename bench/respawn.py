@@ -10,8 +10,6 @@ import time
 
 from common import bench
 
-from unitd.bus.client import Client
-
 SAMPLES = 50
 
 
@@ -20,7 +18,7 @@ def measure(count: int) -> list[float]:
     times = []
     with bench(count) as b:
         b.boot()
-        with Client(f"ipc://{b.manager.run}/bus") as client:
+        with b.manager.client() as client:
             for sample in range(SAMPLES):
                 number = sample * 7 % count
                 pid = int(client.show([f"svc{number}.service"])[0]["MainPID"])

@@ -14,8 +14,7 @@ import time
 
 from common import ROOT  # noqa: F401 - puts the checkout on the path
 
-from tests.harness import Manager
-from unitd.bus.client import Client
+from tests.harness import Manager, free_port
 
 WORKERS, CLIENTS = 4, 4
 SERVER = """
@@ -78,9 +77,7 @@ def main(rounds: int) -> int:
     manager = Manager()
     program = manager.base / "server.py"
     program.write_text(SERVER)
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     manager.write(
         "web@.service",
         f"[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=notify\nNonBlocking=yes\nExecStart={sys.executable} -S -I {program}\n"
@@ -94,7 +91,7 @@ def main(rounds: int) -> int:
             thread.start()
         began = time.monotonic()
         try:
-            with Client(f"ipc://{manager.run}/bus") as client:
+            with manager.client() as client:
                 for _ in range(rounds):
                     reply = client.call("rolling", ["web@.service"])
                     if reply.exit_code:

@@ -22,8 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.harness import Manager, marked  # noqa: E402
-from unitd.bus.client import BusError, Client  # noqa: E402
+from tests.harness import Manager, free_port  # noqa: E402
 
 WORKERS = 4
 WORKER = """
@@ -42,13 +41,6 @@ COUNT = "[Service]\nExecStart=/bin/sh -c 'i=0; while :; do i=$((i+1)); echo line
 def pause(seconds: float) -> None:
     """Wait."""
     select.select([], [], [], seconds)
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
 
 
 class Load:
@@ -110,7 +102,6 @@ class Plain:
 
     def __init__(self) -> None:
         self.manager = Manager()
-        self.warden = 0
 
     def setup(self, port: int) -> None:
         """Start it with all services."""
@@ -118,47 +109,22 @@ class Plain:
         script.write_text(WORKER)
         for name, text in units(str(script), port).items():
             self.manager.write(name, text)
-        conf = self.manager.base / "unitd.conf"
-        conf.write_text("hang_timeout = 1s\n")
-        self.manager.extra = ["--config", str(conf)]
+        self.manager.configure("hang_timeout = 1s\n")
         self.manager.boot().ok("start", "web.socket", *names())
-        assert self.manager.process is not None
-        self.warden = self.manager.process.pid
 
     def pids(self) -> dict[str, tuple[str, str]]:
         """MainPID and NRestarts of what is watched."""
-        with Client(f"ipc://{self.manager.run}/bus") as client:
+        with self.manager.client() as client:
             rows = client.show(names())
         return {row["Id"]: (row["MainPID"], row["NRestarts"]) for row in rows}
 
-    def gap(self, strike: Callable[[int], None]) -> float:
+    def gap(self, strike: Callable[[int], object]) -> float:
         """Strike, and seconds until another manager answers."""
         old = self.manager.manager_pid()
         began = time.monotonic()
         strike(old)
-        while True:
-            try:
-                if self.manager.manager_pid() != old:
-                    return time.monotonic() - began
-            except BusError:
-                pause(0.005)
-
-    def kill_warden(self, manager_pid: int) -> None:
-        """The manager becomes the next."""
-        os.kill(self.warden, signal.SIGKILL)
-        if self.manager.process is not None and self.manager.process.pid == self.warden:
-            self.manager.process.wait()
-        self.warden = manager_pid
-
-    def end(self) -> None:
-        """Nothing is left."""
-        os.kill(self.warden, signal.SIGTERM)
-        while marked(str(self.manager.base)):
-            pause(0.05)
-        if self.manager.process is not None:
-            self.manager.process.communicate()
-            self.manager.process = None
-        self.manager.close()
+        self.manager.next_manager(old)
+        return time.monotonic() - began
 
 
 def plain(arguments: argparse.Namespace) -> None:
@@ -168,11 +134,11 @@ def plain(arguments: argparse.Namespace) -> None:
     load, before = Load(port), run.pids()
     m = run.manager
     report("SIGKILL of the manager", arguments.kills, [run.gap(lambda pid: os.kill(pid, signal.SIGKILL)) for _ in range(arguments.kills)])
-    report("daemon-reexec", arguments.reexecs, [run.gap(lambda _: m.ok("daemon-reexec") and None) for _ in range(arguments.reexecs)])
+    report("daemon-reexec", arguments.reexecs, [run.gap(lambda _: m.ok("daemon-reexec")) for _ in range(arguments.reexecs)])
     report("SIGSTOP of the manager (hang_timeout = 1s)", arguments.hangs, [run.gap(lambda pid: os.kill(pid, signal.SIGSTOP)) for _ in range(arguments.hangs)])
-    report("SIGKILL of the warden", arguments.wardens, [run.gap(run.kill_warden) for _ in range(arguments.wardens)])
+    report("SIGKILL of the warden", arguments.wardens, [run.gap(lambda _: m.kill_warden()) for _ in range(arguments.wardens)])
     finish(load.end(), before, run.pids(), m.ok("logs", "-n", "100000000", "count"))
-    run.end()
+    m.close()
 
 
 def finish(load: str, before: dict[str, tuple[str, str]], after: dict[str, tuple[str, str]], log: str) -> None:
@@ -230,9 +196,7 @@ def gaps(arguments: argparse.Namespace) -> None:
     for count in arguments.units or [10, 1000]:
         with bench(count) as b:
             if arguments.standby:
-                conf = b.manager.base / "unitd.conf"
-                conf.write_text("standby = yes\n")
-                b.manager.extra = ["--config", str(conf)]
+                b.manager.configure("standby = yes\n")
             b.boot()
             run = Plain()
             run.manager.close()

@@ -15,13 +15,17 @@ import collections
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from tests.harness import UNITCTL, Manager  # noqa: E402
+
 CASES = Path(os.environ.get("UNITD_CONFORMANCE") or ROOT.parent / "shared" / "conformance")
 SHARE = 0.97
 #: Groups that have to reach the share by themselves.
@@ -34,7 +38,6 @@ TABLES = {
 }
 #: The capabilities of the container that the cases were recorded in.
 BOUNDING = 0xFCECBFFF
-
 
 
 def deviations() -> dict[str, str]:
@@ -62,25 +65,20 @@ def run(groups: list[str]) -> dict[str, tuple[int, int]]:
     import oraclelib
     from run import diff
 
-    base = Path(tempfile.mkdtemp(prefix="uc"))
-    units = base / "units"
-    for directory in (units, base / "etc"):
-        directory.mkdir()
-        directory.chmod(0o755)
-    base.chmod(0o755)
+    manager = Manager()
+    base, units = manager.base, manager.units
+    manager.unit_path = [base / "etc", units]
+    (base / "etc").mkdir()
+    manager.show_to_all()
     unitctl = base / "unitctl"
-    unitctl.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m unitd.cli.main --bus {base}/run "$@"\n')
+    unitctl.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {shlex.join(UNITCTL)} --bus {manager.run} "$@"\n')
     unitctl.chmod(0o755)
-    command = [sys.executable, "-m", "unitd.manager.launch", "--unit-path", f"{base}/etc:{units}", "--runtime-dir", f"{base}/run", "--log-dir", f"{base}/log", "--start", "none"]
     keep = int(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapBnd")).split()[1], 16) & BOUNDING
     bounding = "-all," + ",".join(f"+cap_{n}" for n in range(64) if keep >> n & 1)
-    environ = {**os.environ, "PYTHONPATH": str(ROOT)}
-    unitd = subprocess.Popen(["setpriv", "--bounding-set", bounding, "--inh-caps=-all", *command], env=environ, stderr=subprocess.PIPE, text=True, cwd="/")
-    assert unitd.stderr is not None
-    while "ready (bus" not in (line := unitd.stderr.readline()):
-        if not line:
-            raise SystemExit("unitd did not come up")
-    subprocess.Popen(["cat"], stdin=unitd.stderr, stdout=subprocess.DEVNULL)
+    manager.wrap = ["setpriv", "--bounding-set", bounding, "--inh-caps=-all"]
+    manager.boot()
+    assert manager.process is not None
+    subprocess.Popen(["cat"], stdin=manager.process.stderr, stdout=subprocess.DEVNULL)  # it says more than a pipe holds
     counts: dict[str, list[int]] = collections.defaultdict(lambda: [0, 0])
     reasons = deviations()
     try:
@@ -99,8 +97,7 @@ def run(groups: list[str]) -> dict[str, tuple[int, int]]:
             for difference in differences[:3]:
                 print("    " + difference[:240])
     finally:
-        unitd.terminate()
-        unitd.wait(60)
+        manager.close(check=False)
     return {group: (good, every) for group, (good, every) in counts.items()}
 
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import os
-import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
-from tests.harness import ROOT, absent, need
+from tests.harness import ROOT, absent, need, poll
+from tests.harness.processes import children
 
 CACHE = Path(os.environ.get("UNITD_TEST_ROOT", "/var/tmp/unitd-test-bookworm"))
+#: Seconds for what takes longer in a container.
 BOOT = 90.0
 ENVIRON = {"PATH": "/opt/unitd/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 #: Not /usr/local: that may be where this Python is, and is read-only then.
@@ -55,11 +55,12 @@ class Machine:
         command = ["systemd-nspawn", "-D", str(debian()), "--volatile=overlay", "-b", *options, *shared]
         self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd="/")
         self.inner = 0
-        end = time.monotonic() + BOOT
-        while self.run("systemctl", "is-system-running", check=False).strip() not in ("running", "degraded"):
-            assert self.process.poll() is None, self.said()
-            assert time.monotonic() < end, self.said()
-            select.select([], [], [], 0.2)
+        poll(self.up, "it does not come up", BOOT, 0.2)
+
+    def up(self) -> bool:
+        """Has systemd started everything?"""
+        assert self.process.poll() is None, self.said()
+        return self.run("systemctl", "is-system-running", check=False).strip() in ("running", "degraded")
 
     def said(self) -> str:
         """What came on the console."""
@@ -69,10 +70,10 @@ class Machine:
     def run(self, *command: str, check: bool = True, stdin: str | None = None, timeout: float = 90) -> str:
         """Run a command in the container; its standard output."""
         if not self.inner:
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-            if not children:
+            below = children(self.process.pid)
+            if not below:
                 return ""
-            self.inner = int(children[0])
+            self.inner = below[0]
         enter = ["nsenter", "-t", str(self.inner), "-m", "-p", "-u", "-i", "-n", "-C"]
         done = subprocess.run([*enter, *command], capture_output=True, text=True, input=stdin or "", timeout=timeout, check=False, env=ENVIRON)
         assert not check or done.returncode == 0, (command, done.returncode, done.stdout, done.stderr)

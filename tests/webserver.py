@@ -5,17 +5,13 @@ from __future__ import annotations
 import http.client
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
 import sys
-import time
 from typing import Any
 
-from tests.harness import Manager
-
-PATIENCE = 60.0
+from tests.harness import PATIENCE, Lines, Manager
 
 
 class Web:
@@ -34,23 +30,15 @@ class Web:
         self.process = subprocess.Popen(
             command, env=environ, stderr=subprocess.PIPE, bufsize=0, cwd="/", pass_fds=[listener.fileno()] if listener is not None else []
         )
-        self.said = ""
+        assert self.process.stderr is not None
+        self.lines = Lines(self.process.stderr.fileno(), [], "the page")
         self.address = self.expect("status page at ").rpartition("status page at ")[2].strip()
         self.port = int(self.address.rstrip("/").rpartition(":")[2]) if self.address.startswith("http") else 0
         self.token = (manager.run / "web.token").read_text().strip()
 
     def expect(self, text: str) -> str:
         """Wait for a line on stderr."""
-        assert self.process.stderr is not None
-        end = time.monotonic() + PATIENCE
-        while True:
-            for line in self.said.splitlines(keepends=True):
-                if text in line and line.endswith("\n"):
-                    return line
-            assert select.select([self.process.stderr], [], [], max(0.0, end - time.monotonic()))[0], f"the page did not say {text!r}: {self.said}"
-            data = os.read(self.process.stderr.fileno(), 65536)
-            assert data, f"the page ended: {self.said}"
-            self.said += data.decode(errors="replace")
+        return self.lines.expect(text)
 
     def ask(self, method: str, path: str, body: bytes | None = None, token: bool = True, **headers: str) -> tuple[int, dict[str, str], bytes]:
         """One request: status, headers, body."""
@@ -91,14 +79,16 @@ class Web:
         try:
             if self.process.poll() is None:
                 self.process.send_signal(signal.SIGTERM)
-            _, rest = self.process.communicate(timeout=PATIENCE)
-            self.said += rest.decode(errors="replace")
-            assert self.process.returncode == 0, (self.process.returncode, self.said)
-            assert "Traceback" not in self.said, self.said
+            self.lines.rest()
+            said = "".join(self.lines.said)
+            assert self.process.wait(PATIENCE) == 0, (self.process.returncode, said)
+            assert "Traceback" not in said, said
         finally:
             if self.process.poll() is None:
                 self.process.kill()
                 self.process.wait()
+            assert self.process.stderr is not None
+            self.process.stderr.close()
 
 
 class Stream:

@@ -16,7 +16,6 @@ UNITD_UPDATE=1 writes `expected` anew: read the difference before you keep it.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
 import shlex
@@ -24,14 +23,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 
-from tests.scenarios.process import TIMEOUT, Manager
+from tests.harness import Manager, poll
 
 HERE = Path(__file__).parent
 SCENARIOS = sorted(path.parent.name for path in HERE.glob("*/run"))
@@ -55,7 +51,7 @@ class Scenario:
         env = {}
         if (self.directory / "env").exists():
             env = dict(line.split("=", 1) for line in (self.directory / "env").read_text(encoding="utf-8").splitlines() if line)
-        self.manager = Manager(env=env)
+        self.manager = Manager(env)
         if (self.directory / "units").is_dir():
             shutil.copytree(self.directory / "units", self.manager.units, dirs_exist_ok=True, symlinks=True)
         self.remembered: dict[tuple[str, str], str] = {}
@@ -98,16 +94,16 @@ class Scenario:
                 done = manager.ctl(*args)
                 return done.returncode, done.stdout + done.stderr
             case "unitd":
-                return self.process(manager.command(*args))
+                return self.process([*manager.command(), *args])
             case "python":
                 return self.process([sys.executable, str(manager.units / args[0]), *args[1:]])
             case "wait":
-                manager.wait_for(args[0], timeout=TIMEOUT, **{k: v for k, _, v in (a.partition("=") for a in args[1:])})
+                manager.wait_for(args[0], **{k: v for k, _, v in (a.partition("=") for a in args[1:])})
             case "rm":
                 path = manager.units / args[0]
                 shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
             case "kill-main":
-                pid = manager.main_pid(args[0])
+                pid = manager.pid(args[0])
                 assert pid, f"{args[0]} has no main process"
                 os.kill(pid, signal.Signals["SIG" + args[1]])
             case "remember":
@@ -116,38 +112,33 @@ class Scenario:
                 before, now = self.remembered[args[0], args[1]], manager.show(args[0], args[1])
                 return 0, "same\n" if before == now else "changed\n"
             case "processes":
-                found = self.command_lines()
-                end = time.monotonic() + TIMEOUT
-                while len(set(found)) < len(found) and time.monotonic() < end:  # a child between fork and exec looks like its parent
-                    threading.Event().wait(0.02)
-                    found = self.command_lines()
-                return 0, "".join(sorted(found)) or "none\n"
+                return 0, "".join(f"{line}\n" for line in self.services()) or "none\n"
             case "kill-manager":
                 manager.kill_manager()
             case "crash":
                 manager.crash()
             case "launch":
-                manager.launch()
+                manager.boot()
             case "stop-unitd":
-                return manager.terminate(), ""
+                return manager.stop(), ""
             case _:
                 raise ValueError(f"unknown command {word!r}")
         return 0, ""
 
-    def command_lines(self) -> list[str]:
-        """Command lines of what runs for the units, each with its newline."""
-        found = []
-        for process in self.manager.services():
-            with contextlib.suppress(psutil.Error):
-                found.append(" ".join(process.cmdline()) + "\n")
+    def services(self) -> list[str]:
+        """Command lines of what runs for the units."""
+        found: list[str] = []
+
+        def distinct() -> bool:
+            found[:] = self.manager.services()
+            return len(set(found)) == len(found)
+
+        poll(distinct, "two of the same")  # a child between fork and exec looks like its parent
         return found
 
     def process(self, argv: list[str]) -> tuple[int, str]:
         """Run a program beside unitd."""
-        env = {**self.manager.env, "BUS": self.manager.bus}
-        done = subprocess.run(
-            argv, env=env, cwd=self.manager.base, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
-        )
+        done = self.manager.call(argv, env={**self.manager.environ, "BUS": self.manager.bus}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         return done.returncode, done.stdout
 
 
@@ -156,17 +147,17 @@ def test_scenario(name: str) -> None:
     """The transcript is the expected one, unitd ends with 0 and leaves no process."""
     scenario, good = Scenario(name), False
     try:
-        scenario.manager.launch()
+        scenario.manager.boot()
         seen = scenario.run()
         good = True
     finally:
         if not good:
-            sys.stdout.write("".join(f"{row}\n" for row in [*scenario.transcript, "--- unitd said:", *scenario.manager.messages]))
+            sys.stdout.write("\n".join([*scenario.transcript, "--- unitd said:", scenario.manager.said()]))
         scenario.manager.close(check=good)
     expected = scenario.directory / "expected"
     if os.environ.get("UNITD_UPDATE"):
         expected.write_text(seen, encoding="utf-8")
-    assert seen == expected.read_text(encoding="utf-8"), "\n".join(scenario.manager.messages)
+    assert seen == expected.read_text(encoding="utf-8"), scenario.manager.said()
 
 
 def test_there_are_scenarios() -> None:

@@ -6,12 +6,12 @@ import os
 import shutil
 import signal
 import socket
-import time
 from pathlib import Path
 
 import pytest
 
-from tests.harness import PATIENCE, Manager, absent, alive
+from tests.harness import Manager, absent, alive
+from tests.harness.waiting import connected
 
 #: unit -> (port or 0, what to send, what comes back, may be reloaded, comes back after SIGKILL)
 SERVICES = {
@@ -26,14 +26,9 @@ SERVICES = {
 
 def answer(port: int, question: bytes) -> bytes:
     """Ask a server on loopback; it may still be opening its port."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with socket.create_connection(("127.0.0.1", port), timeout=PATIENCE) as connection:
-                connection.sendall(question)
-                return connection.recv(100)
-        except ConnectionRefusedError:
-            assert time.monotonic() < end, f"nothing listens on port {port}"
+    with connected(("127.0.0.1", port)) as connection:
+        connection.sendall(question)
+        return connection.recv(100)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -44,8 +39,7 @@ def test_a_debian_service_lives_under_unitd(name: str, manager: Manager) -> None
         absent(f"needs the Debian package {name}")
     if os.getuid() != 0:
         absent("needs root")
-    manager.units.chmod(0o755)
-    manager.base.chmod(0o755)
+    manager.show_to_all()
     shutil.copy(unit, manager.units)
     manager.boot()
     manager.ok("start", name)

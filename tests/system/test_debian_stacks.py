@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
-import time
 from pathlib import Path
 
-from tests.harness import PATIENCE, Manager, absent, alive, need
+from tests.harness import Manager, absent, alive, need
+from tests.harness.waiting import connected
 
 UNITS = Path("/lib/systemd/system")
 
@@ -19,8 +18,7 @@ def copied(manager: Manager, *units: str) -> None:
     """Copy unit files of packages into unitd's directory and boot it."""
     if os.getuid() != 0:
         absent("needs root")
-    manager.units.chmod(0o755)
-    manager.base.chmod(0o755)
+    manager.show_to_all()
     for name in units:
         if not (UNITS / name).exists():
             absent(f"needs the Debian package that has {name}")
@@ -30,20 +28,12 @@ def copied(manager: Manager, *units: str) -> None:
 
 def asked(path: str, question: bytes, enough: bytes) -> bytes:
     """What a server on a Unix socket answers; it may still be opening it."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.settimeout(PATIENCE)
-                connection.connect(path)
-                connection.sendall(question)
-                got = b""
-                while enough not in got and (more := connection.recv(65536)):
-                    got += more
-                return got
-        except (ConnectionRefusedError, FileNotFoundError):
-            assert time.monotonic() < end, f"nothing listens on {path}"
-            time.sleep(0.05)
+    with connected(path) as connection:
+        connection.sendall(question)
+        got = b""
+        while enough not in got and (more := connection.recv(65536)):
+            got += more
+        return got
 
 
 def test_postgresql_clusters(manager: Manager) -> None:

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import shutil
-import socket
 import urllib.request
 
-from tests.harness import ROOT, Manager
-
-
-def free_port() -> int:
-    """A TCP port on loopback that nothing listens on now."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return int(s.getsockname()[1])
+from tests.harness import ROOT, Manager, free_port
 
 
 def test_the_example_stack_serves_and_backs_off(manager: Manager) -> None:

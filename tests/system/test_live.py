@@ -13,11 +13,9 @@ from collections.abc import Callable
 
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
-from tests.harness import Manager
+from tests.harness import PATIENCE, UNITCTL, Manager
 from unitd.bus import events as bus
-from unitd.bus.client import Client, Events
-
-PATIENCE = 30.0
+from unitd.bus.client import Events
 
 
 def until(events: Events, wanted: Callable[[bus.Event], bool]) -> list[bus.Event]:
@@ -38,7 +36,7 @@ def of(found: list[bus.Event], kind: type[bus.Event]) -> list[bus.Event]:
 def test_the_life_of_a_service_in_events(manager: Manager) -> None:
     manager.write("web.service", "[Service]\nExecStart=/bin/sh -c 'echo hello; exec sleep 1000'\nRestart=always\nRestartSec=60s\n")
     manager.boot()
-    with Client(f"ipc://{manager.run}/bus") as client, client.events(["unit.web", "job.web", "manager."]) as events:
+    with manager.client() as client, client.events(["unit.web", "job.web", "manager."]) as events:
         manager.ok("start", "web")
         found = until(events, lambda e: isinstance(e, bus.JobChanged) and e.state == "finished")
         states = [e.sub for e in of(found, bus.UnitChanged) if isinstance(e, bus.UnitChanged)]
@@ -64,7 +62,7 @@ def test_a_subscriber_sees_the_manager_replaced(manager: Manager) -> None:
     manager.write("web.service", "[Service]\nExecStart=/bin/sleep 1000\n")
     manager.boot()
     manager.ok("start", "web")
-    with Client(f"ipc://{manager.run}/bus") as client, client.events(["unit.web*"]) as events:
+    with manager.client() as client, client.events(["unit.web*"]) as events:
         before = client.snapshot()
         os.kill(manager.manager_pid(), signal.SIGKILL)
         found = until(events, lambda e: isinstance(e, bus.ManagerEvent))
@@ -100,7 +98,7 @@ def test_stats_of_a_whole_tree(any_manager: Manager) -> None:
     manager.write("busy.service", f"[Service]\nExecStart={sys.executable} {program}\nNice=10\n")
     manager.write("calm.service", "[Service]\nExecStart=/bin/sleep 1000\n")
     manager.boot()
-    with Client(f"ipc://{manager.run}/bus") as client, client.events(["log.busy"]) as written:
+    with manager.client() as client, client.events(["log.busy"]) as written:
         manager.ok("start", "busy", "calm")
         until(written, lambda e: isinstance(e, bus.LogWritten))
         with client.events(["stats."]) as events:
@@ -128,9 +126,9 @@ def test_the_verbs_of_the_live_view(manager: Manager) -> None:
     manager.write("web.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep 1000\n")
     manager.boot()
     process = subprocess.Popen(
-        [sys.executable, "-m", "unitd.cli.main", "events", "web", "--json", "-n", "3"], env=manager.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        [*UNITCTL, "events", "web", "--json", "-n", "3"], env=manager.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
-    with Client(f"ipc://{manager.run}/bus") as client:
+    with manager.client() as client:
         try:
             # it cannot be seen from outside when it has subscribed: have things happen until it has seen enough
             end = time.monotonic() + PATIENCE
@@ -158,7 +156,7 @@ def test_the_verbs_of_the_live_view(manager: Manager) -> None:
 def test_a_subscriber_that_never_reads_costs_nothing_but_its_events(manager: Manager) -> None:
     manager.write("web.service", "[Unit]\nStartLimitIntervalSec=0\n[Service]\nExecStart=/bin/sleep 1000\n")
     manager.boot()
-    with Client(f"ipc://{manager.run}/bus") as client:
+    with manager.client() as client:
         stuck = [client.events([""]) for _ in range(3)]
         pid = manager.manager_pid()
         for _ in range(150):
@@ -182,7 +180,7 @@ def test_scale(manager: Manager) -> None:
     assert manager.ok("scale", "w@=3") == "w@.service: 0 -> 3\n"
     assert manager.ok("scale", "w@2=-1") == "w@.service: 3 -> 2\n"
     assert [manager.ctl("is-active", f"w@{n}").returncode for n in (1, 2, 3)] == [0, 0, 3]
-    with Client(f"ipc://{manager.run}/bus") as client:
+    with manager.client() as client:
         assert client.scale("w@", 0)["stopped"] == ["w@2.service", "w@1.service"]
     assert manager.ctl("scale", "w@").returncode == 1 and manager.ctl("scale", "sleep.service=2").returncode == 1
 
@@ -196,7 +194,7 @@ def test_what_happens_at_sockets(manager: Manager) -> None:
     manager.boot()
     manager.ok("start", "lazy.socket", "each.socket")
     with (
-        Client(f"ipc://{manager.run}/bus") as client,
+        manager.client() as client,
         client.events(["unit.lazy.socket", "unit.each.socket"]) as events,
         socket.socket(socket.AF_UNIX) as one,
         socket.socket(socket.AF_UNIX) as two,

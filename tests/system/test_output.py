@@ -8,24 +8,14 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.harness import Manager, absent
-from unitd.bus.client import Client
+from tests.harness import Manager, absent, file_has, poll, wait_gone
 
 ONESHOT = "[Service]\nType=oneshot\nRemainAfterExit=yes\n"
-
-
-def until(done: Callable[[], bool], what: str) -> None:
-    """Wait for something that nobody announces."""
-    end = time.monotonic() + 60
-    while not done():
-        assert time.monotonic() < end, what
-        time.sleep(0.02)
 
 
 def test_a_silent_unit_has_no_files(manager: Manager) -> None:
@@ -81,8 +71,7 @@ def test_the_journal_where_there_is_one(manager: Manager) -> None:
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(str(path))
     listener.listen()
-    (manager.base / "conf").write_text(f"journal_socket = {path}\n")
-    manager.command = lambda start="none": [*Manager.command(manager, start), "--config", str(manager.base / "conf")]  # type: ignore[method-assign]
+    manager.configure(f"journal_socket = {path}\n")
     manager.write("j.service", ONESHOT + "ExecStart=/bin/sh -c 'echo $JOURNAL_STREAM; echo err >&2'\nStandardOutput=journal\n")
     manager.write("own.service", ONESHOT + "ExecStart=/bin/echo captured\n")
     manager.boot()
@@ -107,13 +96,11 @@ class OnConsole(Manager):
 
     def __init__(self, *options: str) -> None:
         super().__init__()
-        self.options = options
+        self.extra = [*options]
         self.out, self.writer = os.pipe()
+        self.wrap = ["/bin/sh", "-c", f'exec "$@" >/proc/{os.getpid()}/fd/{self.writer}', "sh"]
         self.seen = b""
         self.over = False
-
-    def command(self, start: str = "none") -> list[str]:
-        return ["/bin/sh", "-c", f'exec "$@" >/proc/{os.getpid()}/fd/{self.writer}', "sh", *super().command(start), *self.options]
 
     def shown(self, text: bytes) -> bytes:
         """Read until `text` came."""
@@ -156,8 +143,7 @@ def test_the_console_has_prefixes_and_the_files_have_none(console: Callable[...,
     manager.boot()
     manager.ok("start", "web@1")
     manager.shown(b"web.1 | from 1\n")
-    os.kill(manager.manager_pid(), signal.SIGKILL)
-    manager.expect("ready (bus")
+    manager.kill_manager()
     manager.ok("start", "db", "web@2")
     manager.shown(b"web.2 | from 2\n")
     assert manager.ok("logs", "-o", "cat", "db") == "one\ntwo\nopen"
@@ -170,8 +156,7 @@ def test_plain_and_json_and_one_unit_alone(console: Callable[..., OnConsole]) ->
     manager.write("inherit.service", ONESHOT + "ExecStart=/bin/echo shown\nStandardOutput=inherit\nSyslogIdentifier=shop\n")
     manager.write("both.service", ONESHOT + "ExecStart=/bin/echo both\nStandardOutput=journal+console\n")
     manager.write("kept.service", ONESHOT + "ExecStart=/bin/echo kept\n")
-    (manager.base / "conf").write_text("journal_socket =\n")
-    manager.options = ("--config", str(manager.base / "conf"))
+    manager.configure("journal_socket =\n")
     manager.boot()
     manager.ok("start", "inherit")
     manager.shown(b"shop | shown\n")
@@ -220,26 +205,16 @@ def test_neither_manager_nor_logger_loses_a_line_when_they_are_killed(manager: M
     )
     manager.boot()
     manager.ok("start", "n")
-    assert manager.process is not None
     for turn in range(16):
-        warden = manager.process.pid
-        victims = [p for p in manager.below() if p != warden and (b"logger" in comm(p)) == (turn % 4 != 0) and comm(p).startswith(b"unitd")]
-        for pid in victims[:1]:
-            os.kill(pid, signal.SIGKILL)
-            until(lambda pid=pid: not Path(f"/proc/{pid}/exe").exists() or comm(pid) == b"", "it did not die")  # type: ignore[misc]
         if turn % 4 == 0:
-            manager.expect("ready (bus")
+            manager.kill_manager()
         else:
-            until(lambda: any(b"logger" in comm(p) for p in manager.below()), "no new logger")
+            logger = manager.named("unitd: logger")[0]
+            os.kill(logger, signal.SIGKILL)
+            wait_gone([logger])
+        poll(lambda: manager.named("unitd: logger"), "no new logger")
     manager.wait_for("n.service", SubState="exited")
     assert numbers(manager, "n", count) == list(range(count))
-
-
-def comm(pid: int) -> bytes:
-    try:
-        return Path(f"/proc/{pid}/comm").read_bytes()
-    except OSError:
-        return b""
 
 
 def test_a_full_disk_is_seen_in_status(manager: Manager) -> None:
@@ -252,15 +227,15 @@ def test_a_full_disk_is_seen_in_status(manager: Manager) -> None:
         manager.write("loud.service", f"[Service]\nExecStart=/bin/sh -c 'yes 0123456789abcde | head -c 1M; echo done > {manager.base}/done; exec sleep 1000'\n")
         manager.boot()
         manager.ok("start", "loud")
-        until(lambda: (manager.base / "done").exists(), "the service was held up")
-        until(lambda: "bytes of output were lost" in manager.ok("status", "loud"), "status does not say it")
+        file_has(manager.base / "done")
+        poll(lambda: "bytes of output were lost" in manager.ok("status", "loud"), "status does not say it")
         assert manager.ok("is-active", "loud") == "active\n"
         assert "No space left on device" in manager.ok("status", "loud")
         pid = manager.pid("loud")
         for name in ("current", "current.idx"):
             os.truncate(small / "loud.service" / name, 0)
         Path(f"/proc/{pid}/fd/1").write_bytes(b"again\n")
-        until(lambda: "again" in manager.ok("logs", "-o", "cat", "loud"), "capture does not go on")
+        poll(lambda: "again" in manager.ok("logs", "-o", "cat", "loud"), "capture does not go on")
         assert "bytes of output were lost here" in manager.ok("logs", "-o", "cat", "loud")
         manager.ok("stop", "loud")
     finally:
@@ -274,7 +249,7 @@ def test_following_from_python_across_a_rotation_and_a_new_manager(manager: Mana
     manager.write("talk.service", f"[Service]\nExecStart=/bin/sh -c 'exec 3<>{fifo}; while read x <&3; do echo $x; done'\n")
     manager.boot()
     manager.ok("start", "talk")
-    with Client(f"ipc://{manager.run}/bus") as client, open(fifo, "w", buffering=1) as pen:
+    with manager.client() as client, open(fifo, "w", buffering=1) as pen:
         lines = client.logs("talk", follow=True)
         pen.write("one\n")
         assert next(lines).text == b"one"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import Manager
-from tests.system.test_sockets import PYTHON, free_port, server
+from tests.harness import Manager, free_port
+from tests.system.test_sockets import PYTHON, server
 
 APP = """
 import os

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import os
-import pty
-import select
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from tests.harness import PATIENCE, Manager, alive
+from tests.harness import PATIENCE, UNITCTL, Manager, alive, file_has, poll
+from tests.harness.terminal import Pty
 
 
 def transient(manager: Manager) -> list[str]:
@@ -38,11 +35,10 @@ def test_the_exit_status_is_the_commands(manager: Manager) -> None:
 def test_pipe(manager: Manager) -> None:
     """The command has the caller's own standard input, output and error, and its directory if it asks for that."""
     manager.boot()
-    command = [sys.executable, "-m", "unitd.cli.main", "run", "--pipe", "-d", "-E", "WORD=a  b", "sh", "-c", 'read x; echo "$x $WORD"; pwd; echo no >&2; exit 5']
-    here = manager.base
-    done = subprocess.run(command, env=manager.environ, input="hello\n", capture_output=True, text=True, timeout=60, cwd=here)
-    assert (done.returncode, done.stdout, done.stderr) == (5, f"hello a  b\n{here}\n", "no\n")
-    big = subprocess.run([*command[:4], "--pipe", "cat"], env=manager.environ, input="x" * 3_000_000, capture_output=True, text=True, timeout=60)
+    words = ["-d", "-E", "WORD=a  b", "sh", "-c", 'read x; echo "$x $WORD"; pwd; echo no >&2; exit 5']
+    done = manager.ctl("run", "--pipe", *words, input="hello\n")
+    assert (done.returncode, done.stdout, done.stderr) == (5, f"hello a  b\n{manager.base}\n", "no\n")
+    big = manager.ctl("run", "--pipe", "cat", input="x" * 3_000_000)
     assert len(big.stdout) == 3_000_000
 
 
@@ -51,8 +47,7 @@ def test_a_transient_unit_survives_the_manager_and_goes_with_its_end(manager: Ma
     assert "Running as unit: nap.service" in manager.ctl("run", "--unit=nap", "--description=A nap", "-p", "Nice=3", "sleep", "1000").stderr
     assert manager.ctl("run", "--unit=nap", "sleep", "1000").returncode == 1
     pid = manager.pid("nap")
-    os.kill(manager.manager_pid(), signal.SIGKILL)
-    manager.expect("ready (bus")
+    manager.kill_manager()
     assert manager.pid("nap") == pid
     assert (manager.show("nap", "Transient"), manager.show("nap", "Description"), os.getpriority(os.PRIO_PROCESS, pid)) == ("yes", "A nap", 3)
     assert '"/usr/bin/sleep"' in manager.ok("cat", "nap") or '"/bin/sleep"' in manager.ok("cat", "nap")
@@ -61,16 +56,23 @@ def test_a_transient_unit_survives_the_manager_and_goes_with_its_end(manager: Ma
     assert not (manager.run / "transient/nap.service").exists()
 
 
+def pings(manager: Manager) -> int:
+    """How many pings this manager has answered."""
+    with manager.client() as client:
+        return int(float(next((line.split()[-1] for line in client.metrics().splitlines() if line.startswith('unitd_bus_requests_total{verb="ping"')), "0")))
+
+
 def test_the_wait_goes_on_with_the_next_manager(manager: Manager) -> None:
     manager.boot()
     go = manager.base / "go"
     os.mkfifo(go)
-    command = [sys.executable, "-m", "unitd.cli.main", "run", "--wait", "--unit=long", "sh", "-c", f"read x <{go}; exit 6"]
+    command = [*UNITCTL, "run", "--wait", "--unit=long", "sh", "-c", f"read x <{go}; exit 6"]
     client = subprocess.Popen(command, env=manager.environ, stderr=subprocess.PIPE, text=True)
     manager.wait_for("long.service", SubState="running")
-    os.kill(manager.manager_pid(), signal.SIGKILL)
-    manager.expect("ready (bus")
-    time.sleep(0.5)  # the client asks the next manager; before that the end would be forgotten with the unit
+    manager.kill_manager()
+    # the end would be forgotten with the unit if nobody had asked the next manager for it: who waits there is heard of every other second
+    before = pings(manager)
+    poll(lambda: pings(manager) > before, "the client does not go on with the next manager", pause=0.1)
     go.write_text("now\n")
     client.communicate(timeout=PATIENCE)
     assert client.returncode == 6
@@ -81,10 +83,7 @@ def test_a_transient_timer_goes_when_it_has_elapsed(manager: Manager) -> None:
     out = manager.base / "out"
     done = manager.ctl("run", "--unit=later", "--on-active=100ms", "--timer-property=AccuracySec=1ms", "sh", "-c", f"echo $TRIGGER_UNIT >{out}")
     assert "Running timer as unit: later.timer" in done.stderr
-    end = time.monotonic() + PATIENCE
-    while transient(manager):
-        assert time.monotonic() < end
-        time.sleep(0.05)
+    file_has(manager.run / "transient" / "later.timer", lambda path: not path.exists() and not transient(manager))
     assert out.read_text() == "later.timer\n"
     assert "later" not in manager.ok("list-units", "--all")
 
@@ -118,40 +117,6 @@ def test_what_cannot_be_run(manager: Manager) -> None:
     assert transient(manager) == []
 
 
-class Terminal:
-    """A terminal with a command in it, as a user sits at one."""
-
-    def __init__(self, command: list[str], environ: dict[str, str]) -> None:
-        self.text = ""
-        self.pid, self.fd = pty.fork()
-        if self.pid == 0:
-            os.execve(command[0], command, {**environ, "TERM": "xterm"})
-
-    def expect(self, text: str) -> None:
-        end = time.monotonic() + PATIENCE
-        while text not in self.text:
-            assert select.select([self.fd], [], [], max(0.0, end - time.monotonic()))[0], self.text
-            try:
-                self.text += os.read(self.fd, 65536).decode()
-            except OSError:
-                raise AssertionError(self.text) from None
-
-    def type(self, text: str) -> None:
-        os.write(self.fd, text.encode())
-
-    def wait(self) -> int:
-        while True:
-            try:
-                data = os.read(self.fd, 65536)
-            except OSError:
-                break
-            if not data:
-                break
-            self.text += data.decode()
-        os.close(self.fd)
-        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
-
-
 PROGRAM = """
 import os, signal, sys
 signal.signal(signal.SIGINT, lambda *_: os.write(1, b"caught\\n"))
@@ -172,7 +137,7 @@ def test_pty(manager: Manager) -> None:
     manager.boot()
     program = manager.base / "program.py"
     program.write_text(PROGRAM)
-    terminal = Terminal([sys.executable, "-m", "unitd.cli.main", "run", "--pty", sys.executable, str(program)], manager.environ)
+    terminal = Pty([*UNITCTL, "run", "--pty", sys.executable, str(program)], manager.environ)
     terminal.expect("ready")
     assert "/dev/pts/" in terminal.text
     assert "xterm leader ready" in terminal.text
@@ -226,8 +191,7 @@ def test_edit(manager: Manager) -> None:
     assert manager.show("web", "Nice") == "6"
 
     def by_stdin(text: str, *options: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "unitd.cli.main", "edit", "--stdin", *options, "web"]
-        return subprocess.run(command, env=manager.environ, input=text, capture_output=True, text=True, timeout=60)
+        return manager.ctl("edit", "--stdin", *options, "web", input=text)
 
     bad = by_stdin("[Service]\nNice=over\n")
     assert bad.returncode == 1

@@ -8,7 +8,7 @@ import socket
 import sys
 from pathlib import Path
 
-from tests.harness import Manager
+from tests.harness import Manager, free_port
 
 #: Answers every connection with its pid and what it was passed; with an argument it takes its descriptor from there.
 SERVER = """
@@ -33,13 +33,6 @@ def ask(address: tuple[str, int] | str, text: bytes = b"hello") -> str:
         client.connect(address)
         client.sendall(text)
         return client.makefile().read()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def server(manager: Manager) -> Path:

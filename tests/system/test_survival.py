@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import re
-import select
 import signal
 import socket
 import sqlite3
-import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.harness import PATIENCE, Manager, alive, marked
-from unitd.bus.client import Client
+from tests.harness import PATIENCE, Manager, alive, marked, poll, wait_gone
 from unitd.bus.events import Gap, ManagerEvent
 
 COUNTER = """
@@ -29,43 +24,14 @@ ExecStart=/bin/sh -c 'i=0; while :; do i=$((i+1)); echo line $i; sleep 0.01; don
 STEADY = "[Service]\nExecStart=/bin/sleep 1000\nRestart=always\nRestartSec=0\n"
 
 
-def name_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().partition(b"\0")[0].decode()
-    except OSError:
-        return ""
-
-
-def logger_pid(warden: int) -> int:
-    """The logger below the warden."""
-    children = Path(f"/proc/{warden}/task/{warden}/children").read_text().split()
-    return next((int(p) for p in children if b"logger.py" in Path(f"/proc/{p}/cmdline").read_bytes() or "logger" in name_of(int(p))), 0)
+def logger_pid(m: Manager) -> int:
+    """The logger; 0 if there is none."""
+    return next(iter(m.named("unitd: logger")), 0)
 
 
 def reserve_pid(m: Manager) -> int:
     """The manager in reserve; 0 if there is none."""
-    return next((pid for pid in m.below()[1:] if name_of(pid) == "unitd: manager in reserve"), 0)
-
-
-def wait_until(check: Callable[[], object], what: str) -> None:
-    """For what no event tells of: states of processes. Generous, and quick when all is well."""
-    end = time.monotonic() + PATIENCE
-    while not check():
-        assert time.monotonic() < end, what
-        select.select([], [], [], 0.02)
-
-
-def next_manager(m: Manager, old: int) -> int:
-    """The pid of the manager that came after `old`."""
-    found = 0
-
-    def other() -> bool:
-        nonlocal found
-        found = m.manager_pid()
-        return found != old
-
-    wait_until(other, "no new manager came")
-    return found
+    return next(iter(m.named("unitd: manager in reserve")), 0)
 
 
 def numbers(m: Manager, unit: str) -> list[int]:
@@ -87,11 +53,11 @@ def test_managers_killed_one_after_the_other(manager: Manager) -> None:
     pid = manager.manager_pid()
     for _ in range(10):
         os.kill(pid, signal.SIGKILL)
-        pid = next_manager(manager, pid)
+        pid = manager.next_manager(pid)
     assert (manager.pid("count"), manager.pid("steady")) == before
     assert manager.show("steady", "NRestarts") == "0"
     seen = whole(manager, "count")
-    wait_until(lambda: len(numbers(manager, "count")) > seen, "no more lines come")
+    poll(lambda: len(numbers(manager, "count")) > seen, "no more lines come")
     manager.ok("stop", "count")
     assert whole(manager, "count") > seen
 
@@ -100,14 +66,13 @@ def test_reexec_replaces_warden_and_manager(manager: Manager) -> None:
     manager.write("count.service", COUNTER)
     manager.write("dies.service", "[Service]\nExecStart=/bin/sleep 1000\n")
     manager.boot().ok("start", "count", "dies")
-    assert manager.process is not None
-    warden = manager.process.pid
+    warden = manager.warden
     for _ in range(3):
         before, pid = manager.pid("count"), manager.manager_pid()
         fd = os.open(f"/proc/{warden}/fd", os.O_RDONLY)
         manager.ok("daemon-reexec")
         os.close(fd)
-        next_manager(manager, pid)
+        manager.next_manager(pid)
         assert manager.pid("count") == before
     assert Path(f"/proc/{warden}/cmdline").read_bytes().count(b"warden.py") == 1
     os.kill(manager.pid("dies"), signal.SIGUSR2)  # the exec'd warden is still the parent
@@ -117,36 +82,32 @@ def test_reexec_replaces_warden_and_manager(manager: Manager) -> None:
 
 
 def test_a_hung_manager_is_replaced(manager: Manager) -> None:
-    conf = manager.base / "unitd.conf"
-    conf.write_text("hang_timeout = 1s\n")
+    manager.configure("hang_timeout = 1s\n")
     manager.write("steady.service", STEADY)
-    manager.extra = ["--config", str(conf)]
     manager.boot().ok("start", "steady")
     before, pid = manager.pid("steady"), manager.manager_pid()
     os.kill(pid, signal.SIGSTOP)
     manager.expect("the manager hangs: it is stopped for more than 1 s")
-    next_manager(manager, pid)
+    manager.next_manager(pid)
     assert manager.pid("steady") == before
 
 
 def test_a_manager_in_reserve(manager: Manager) -> None:
-    conf = manager.base / "unitd.conf"
-    conf.write_text("standby = yes\n")
+    manager.configure("standby = yes\n")
     manager.write("steady.service", STEADY)
-    manager.extra = ["--config", str(conf)]
     manager.boot().ok("start", "steady")
     before = manager.pid("steady")
     for kill_reserve in (False, True, False):
-        wait_until(lambda: reserve_pid(manager), "none in reserve")
+        poll(lambda: reserve_pid(manager), "none in reserve")
         spare, pid = reserve_pid(manager), manager.manager_pid()
         if kill_reserve:
             os.kill(spare, signal.SIGKILL)
         os.kill(pid, signal.SIGKILL)
-        assert (next_manager(manager, pid) == spare) is not kill_reserve
-    wait_until(lambda: reserve_pid(manager), "none in reserve")
+        assert (manager.next_manager(pid) == spare) is not kill_reserve
+    poll(lambda: reserve_pid(manager), "none in reserve")
     spare, pid = reserve_pid(manager), manager.manager_pid()
     manager.ok("daemon-reexec")  # may be another program: the one in reserve is the old one
-    assert next_manager(manager, pid) != spare
+    assert manager.next_manager(pid) != spare
     assert manager.pid("steady") == before
     assert manager.show("steady", "NRestarts") == "0"
 
@@ -159,11 +120,11 @@ def test_exits_in_the_gap_are_reported(manager: Manager) -> None:
     pids = [manager.pid(f"e{code}") for code in codes]
     manager_pid = manager.manager_pid()
     for pid in pids:
-        wait_until(lambda pid=pid: int(re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1], 16) & 1 << 9, "no trap")  # type: ignore[index, misc]
+        poll(lambda pid=pid: int(re.search(r"^SigCgt:\s*(\w+)", Path(f"/proc/{pid}/status").read_text(), re.M)[1], 16) & 1 << 9, "no trap")  # type: ignore[index, misc]
     os.kill(manager_pid, signal.SIGSTOP)
     for pid in pids:
         os.kill(pid, signal.SIGUSR1)
-    wait_until(lambda: not any(alive(pid) for pid in pids), "they do not end")
+    wait_gone(pids)
     os.kill(manager_pid, signal.SIGKILL)
     for code in codes:
         manager.wait_for(f"e{code}.service", ActiveState="failed", ExecMainStatus=str(code))
@@ -182,7 +143,7 @@ def test_a_start_goes_on_and_its_client_hears_of_it(manager: Manager) -> None:
         manager.wait_for(f"{unit}.service", ActiveState="activating", SubState="start")
     pid = manager.manager_pid()
     os.kill(pid, signal.SIGKILL)
-    next_manager(manager, pid)
+    manager.next_manager(pid)
     gate.touch()
     for client in clients:
         client.join(PATIENCE)
@@ -195,7 +156,7 @@ def test_a_start_goes_on_and_its_client_hears_of_it(manager: Manager) -> None:
 def test_subscribers_learn_of_the_gap(manager: Manager) -> None:
     manager.boot()
     pid = manager.manager_pid()
-    with Client(f"ipc://{manager.run}/bus") as client, client.events(["manager."]) as events:
+    with manager.client() as client, client.events(["manager."]) as events:
         before = client.ping()["instance"]
         os.kill(pid, signal.SIGKILL)
         gap = events.next_event(timeout=PATIENCE)
@@ -210,68 +171,27 @@ def test_subscribers_learn_of_the_gap(manager: Manager) -> None:
 def test_the_logger_is_killed(manager: Manager) -> None:
     manager.write("count.service", COUNTER)
     manager.boot().ok("start", "count")
-    assert manager.process is not None
     for _ in range(5):
-        wait_until(lambda: logger_pid(manager.process.pid), "no logger")  # type: ignore[union-attr]
-        old = logger_pid(manager.process.pid)
+        poll(lambda: logger_pid(manager), "no logger")
+        old = logger_pid(manager)
         os.kill(old, signal.SIGKILL)
         manager.expect("the logger ended")
-        wait_until(lambda: logger_pid(manager.process.pid) not in (0, old), "no new logger")  # type: ignore[union-attr] # noqa: B023
+        poll(lambda: logger_pid(manager) not in (0, old), "no new logger")  # noqa: B023
     manager.ok("stop", "count")
     assert whole(manager, "count") > 0
 
 
-@pytest.fixture
-def orphaned() -> Iterator[Manager]:
-    """A manager whose warden gets killed: nothing of it may be left at the end, though it is nobody's child."""
-    m = Manager()
-    try:
-        yield m
-    finally:
-        wait_until(lambda: not kill_all(m), "it rises again and again")  # a manager that is left becomes a warden
-        if m.process is not None:
-            m.process.communicate(timeout=PATIENCE)
-            m.process = None
-        m.close()
-
-
-def kill_all(m: Manager) -> bool:
-    """SIGKILL for everything below this unitd; was there anything?"""
-    found = marked(str(m.base))
-    for pid in found:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-    return bool(found)
-
-
-def kill_warden(m: Manager) -> int:
-    """SIGKILL the warden; the manager takes its place: its pid."""
-    assert m.process is not None
-    pid = m.manager_pid()
-    m.process.kill()
-    m.process.wait()
-    next_manager(m, pid)
-    return pid
-
-
-def end(m: Manager, warden: int) -> None:
-    """Stop the warden that is not our child, and see that nothing is left."""
-    os.kill(warden, signal.SIGTERM)
-    wait_until(lambda: not alive(warden), "the warden does not leave")
-    wait_until(lambda: not marked(str(m.base)), "something is left")
-
-
-def test_the_warden_is_killed(orphaned: Manager) -> None:
-    m = orphaned
+def test_the_warden_is_killed(manager: Manager) -> None:
+    m = manager
     m.write("count.service", COUNTER)
     m.write("steady.service", STEADY)
     m.write("dies.service", "[Service]\nExecStart=/bin/sleep 1000\nExecStopPost=/bin/true\n")
     m.boot().ok("start", "count", "steady", "dies")
     pids = {unit: m.pid(unit) for unit in ("count", "steady", "dies")}
-    warden = kill_warden(m)
+    m.kill_warden()
     assert {unit: m.pid(unit) for unit in pids} == pids
     seen = len(numbers(m, "count"))
-    wait_until(lambda: len(numbers(m, "count")) > seen, "no more lines come")
+    poll(lambda: len(numbers(m, "count")) > seen, "no more lines come")
     # adopted ones are looked after as before
     os.kill(pids["dies"], signal.SIGUSR2)
     m.wait_for("dies.service", ActiveState="failed")
@@ -282,13 +202,12 @@ def test_the_warden_is_killed(orphaned: Manager) -> None:
     os.kill(pids["steady"], signal.SIGKILL)
     m.wait_for("steady.service", ActiveState="active", SubState="running", NRestarts="1")
     # and so are new ones, and the next warden's death
-    pid = m.manager_pid()
-    os.kill(warden, signal.SIGKILL)
-    next_manager(m, pid)
+    m.kill_warden()
     assert m.pid("count") == pids["count"]
     m.ok("stop", "count")
     whole(m, "count")
-    end(m, pid)
+    m.stop()
+    assert marked(m.base.name) == []
 
 
 def damage_newer(path: Path) -> None:
@@ -321,7 +240,7 @@ def test_a_bad_state_file(manager: Manager, damage: Callable[[Path], None]) -> N
     damage(manager.run / "state.db")
     os.kill(pid, signal.SIGKILL)
     manager.expect("services run on")
-    next_manager(manager, pid)
+    manager.next_manager(pid)
     assert (manager.pid("steady"), manager.pid("count")) == pids
     assert (manager.run / "state.db.bad").exists()
     manager.ok("stop", "count")
@@ -334,25 +253,20 @@ def test_connects_wait_while_managers_change(manager: Manager) -> None:
     os.kill(pid, signal.SIGKILL)
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(str(manager.run / "bus"))  # nobody is there yet
-    next_manager(manager, pid)
+    manager.next_manager(pid)
 
 
-def test_both_are_killed(orphaned: Manager) -> None:
-    m = orphaned
+def test_both_are_killed(manager: Manager) -> None:
+    m = manager
     m.write("count.service", COUNTER)
     m.write("gone.service", "[Service]\nExecStart=/bin/sleep 1000\n")
     m.write("again.service", STEADY)
     m.boot().ok("start", "count", "gone", "again")
     pids = {unit: m.pid(unit) for unit in ("count", "gone", "again")}
-    assert m.process is not None
-    manager_pid = m.manager_pid()
-    os.kill(manager_pid, signal.SIGSTOP)  # it shall not take over
-    m.process.kill()
-    os.kill(manager_pid, signal.SIGKILL)
-    m.process.communicate(timeout=PATIENCE)
+    m.kill_unitd()
     for unit in ("gone", "again"):
         os.kill(pids[unit], signal.SIGKILL)
-    wait_until(lambda: not alive(pids["gone"]) and not alive(pids["again"]), "they live")
+    wait_gone([pids["gone"], pids["again"]])
     m.boot()
     assert any("1 processes of an earlier unitd run on" in line for line in m.messages)
     assert m.pid("count") == pids["count"]
@@ -360,7 +274,7 @@ def test_both_are_killed(orphaned: Manager) -> None:
     m.wait_for("gone.service", ActiveState="failed")
     assert "unknown" in m.ctl("status", "gone").stdout
     seen = len(numbers(m, "count"))
-    wait_until(lambda: len(numbers(m, "count")) > seen, "no more lines come")
+    poll(lambda: len(numbers(m, "count")) > seen, "no more lines come")
     m.ok("stop", "count")
     whole(m, "count")
     assert m.stop() == 0
@@ -369,26 +283,25 @@ def test_both_are_killed(orphaned: Manager) -> None:
     assert not any("earlier unitd" in line for line in m.messages[-3:])
 
 
-def test_a_second_unitd_is_refused_whoever_is_the_warden(orphaned: Manager) -> None:
-    m = orphaned
+def test_a_second_unitd_is_refused_whoever_is_the_warden(manager: Manager) -> None:
+    m = manager
     m.write("steady.service", STEADY)
     m.boot().ok("start", "steady")
-    warden = kill_warden(m)
-    second = subprocess.run(m.command(), env=m.environ, capture_output=True, text=True, timeout=60, check=False)
+    m.kill_warden()
+    second = m.call(m.command())
     assert second.returncode == 1
     assert "another unitd runs on" in second.stderr
-    end(m, warden)
+    m.stop()
+    assert marked(m.base.name) == []
 
 
 def test_detach_leaves_services_to_the_next(manager: Manager) -> None:
     manager.write("count.service", COUNTER)
     manager.boot().ok("start", "count")
     before = manager.pid("count")
-    with Client(f"ipc://{manager.run}/bus") as client:
+    with manager.client() as client:
         client.call("detach")
-    assert manager.process is not None
-    manager.process.communicate(timeout=PATIENCE)
-    assert manager.process.returncode == 0
+    assert manager.wait() == 0
     assert alive(before)
     manager.boot()
     assert manager.pid("count") == before
@@ -396,8 +309,8 @@ def test_detach_leaves_services_to_the_next(manager: Manager) -> None:
     whole(manager, "count")
 
 
-def test_a_socket_outlives_both(orphaned: Manager) -> None:
-    m = orphaned
+def test_a_socket_outlives_both(manager: Manager) -> None:
+    m = manager
     path = m.base / "web"
     m.write("web.socket", f"[Socket]\nListenStream={path}\n")
     script = m.base / "web.py"
@@ -414,12 +327,7 @@ def test_a_socket_outlives_both(orphaned: Manager) -> None:
     first = asked()
     for kill_first in (False, True):
         if kill_first:
-            manager_pid = m.manager_pid()
-            assert m.process is not None
-            os.kill(manager_pid, signal.SIGSTOP)
-            m.process.kill()
-            os.kill(manager_pid, signal.SIGKILL)
-            m.process.communicate(timeout=PATIENCE)
+            m.kill_unitd()
             m.boot()
         assert m.show("web.socket", "ActiveState") == "active"
         assert asked() == first

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import select
 import socket
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import PATIENCE
-from tests.nspawn import Machine
+from tests.harness import free_port, poll
+from tests.nspawn import BOOT, Machine
 
 #: The Debian root may have to be fetched first.
 pytestmark = pytest.mark.timeout(900)
@@ -44,13 +42,6 @@ def said(m: Machine, name: str) -> str:
     return m.run("systemctl", "show", "--value", "-p", name, "unitd").strip()
 
 
-def wait_until(check: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + 3 * PATIENCE
-    while not check():
-        assert time.monotonic() < end, what
-        select.select([], [], [], 0.1)
-
-
 def whole(m: Machine) -> int:
     """The output of count.service has no gap; how many lines."""
     lines = m.run("unitctl", "logs", "-n", "1000000", "count").split("\n")
@@ -62,7 +53,7 @@ def whole(m: Machine) -> int:
 def test_ready_comes_with_the_end_of_the_start(machine: Machine) -> None:
     assert said(machine, "ActiveState") == "active"
     assert machine.run("cat", "/run/slow-started")  # systemctl start returned behind it
-    wait_until(lambda: "units active, 0 failed" in said(machine, "StatusText"), "no counts")
+    poll(lambda: "units active, 0 failed" in said(machine, "StatusText"), "no counts", BOOT, 0.1)
     assert f"/{shown(machine, 'count', 'Id')}" in machine.run("cat", f"/proc/{shown(machine, 'count', 'MainPID')}/cgroup")
 
 
@@ -75,7 +66,7 @@ def test_restart_leaves_services_alone(machine: Machine) -> None:
         assert shown(machine, "count", "MainPID") == before
     assert shown(machine, "count", "NRestarts") == "0"
     seen = whole(machine)
-    wait_until(lambda: whole(machine) > seen, "no more lines")
+    poll(lambda: whole(machine) > seen, "no more lines", BOOT, 0.1)
 
 
 def test_reload_reads_unit_files(machine: Machine) -> None:
@@ -90,7 +81,7 @@ def test_the_warden_is_killed(machine: Machine) -> None:
     for _ in range(2):
         warden = said(machine, "MainPID")
         machine.run("sh", "-c", f"kill -KILL {warden}")
-        wait_until(lambda: said(machine, "ActiveState") == "active" and said(machine, "MainPID") not in ("0", warden), "not restarted")  # noqa: B023
+        poll(lambda: said(machine, "ActiveState") == "active" and said(machine, "MainPID") not in ("0", warden), "not restarted", BOOT, 0.1)  # noqa: B023
         assert shown(machine, "count", "MainPID") == before
     whole(machine)
 
@@ -101,10 +92,10 @@ def test_an_exit_while_nobody_is_there(machine: Machine) -> None:
     machine.run("systemctl", "daemon-reload")
     warden = said(machine, "MainPID")
     machine.run("sh", "-c", f"kill -KILL {warden}; kill -USR1 {pid}")
-    wait_until(lambda: said(machine, "ActiveState") == "active" and said(machine, "MainPID") not in ("0", warden), "not restarted")
+    poll(lambda: said(machine, "ActiveState") == "active" and said(machine, "MainPID") not in ("0", warden), "not restarted", BOOT, 0.1)
     machine.run("rm", "-r", "/run/systemd/system/unitd.service.d")
     machine.run("systemctl", "daemon-reload")
-    wait_until(lambda: shown(machine, "gap", "ActiveState") == "failed", "its end is not seen")
+    poll(lambda: shown(machine, "gap", "ActiveState") == "failed", "its end is not seen", BOOT, 0.1)
     assert shown(machine, "gap", "ExecMainStatus") in ("7", "255")  # 255 where the kernel does not tell
 
 
@@ -142,9 +133,7 @@ def asked(port: int) -> str:
 
 
 def test_sockets_are_handed_over(machine: Machine) -> None:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     address = f"[Socket]\nListenStream=127.0.0.1:{port}\n"
     machine.write("/etc/systemd/system/web.socket", f"{address}Service=unitd.service\n")
     machine.write("/etc/systemd/system/nobodys.socket", "[Socket]\nListenStream=/run/nobodys\nService=unitd.service\n")
@@ -161,5 +150,5 @@ def test_sockets_are_handed_over(machine: Machine) -> None:
     assert asked(port) == first
     machine.run("unitctl", "restart", "web.service")
     assert asked(port) not in ("", first)
-    wait_until(lambda: "called nobodys.socket, and no socket unit" in machine.run("journalctl", "-u", "unitd", "-o", "cat"), "it is not named")
+    poll(lambda: "called nobodys.socket, and no socket unit" in machine.run("journalctl", "-u", "unitd", "-o", "cat"), "it is not named", BOOT, 0.1)
     machine.run("systemctl", "stop", "web.socket", "nobodys.socket", "unitd")

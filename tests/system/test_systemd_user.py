@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import select
 import sys
 import sysconfig
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import PATIENCE, ROOT
-from tests.nspawn import BIN, Machine
+from tests.harness import ROOT, poll
+from tests.nspawn import BIN, BOOT, Machine
 
 #: The Debian root may have to be fetched first.
 pytestmark = pytest.mark.timeout(900)
@@ -34,13 +32,6 @@ class Joe:
 
     def main_pid(self) -> str:
         return self.run("unitctl", "show", "--value", "-p", "MainPID", "steady").strip()
-
-
-def wait_until(check: Callable[[], object], what: str) -> None:
-    end = time.monotonic() + 3 * PATIENCE
-    while not check():
-        assert time.monotonic() < end, what
-        select.select([], [], [], 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +74,7 @@ def test_under_a_users_systemd(joe: Joe) -> None:
     assert joe.main_pid() == before
     warden = joe.said("MainPID")
     joe.run("sh", "-c", f"kill -KILL {warden}")
-    wait_until(lambda: joe.said("ActiveState") == "active" and joe.said("MainPID") not in ("0", warden), "not restarted")
+    poll(lambda: joe.said("ActiveState") == "active" and joe.said("MainPID") not in ("0", warden), "not restarted", BOOT, 0.1)
     assert joe.main_pid() == before
     joe.run("systemctl", "--user", "stop", "unitd")
     assert joe.run("sh", "-c", f"test -e /proc/{before} || echo gone").strip() == "gone"

@@ -4,23 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from pathlib import Path
 
-from tests.harness import PATIENCE, Manager
+from tests.harness import Manager, file_has
 
 STAMPER = "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo $TRIGGER_UNIT $TRIGGER_PATH >>{0}'\n"
 
 
 def lines_of(path: Path, count: int) -> list[str]:
     """The lines of a file, once there are so many of them."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        lines = path.read_text().splitlines() if path.exists() else []
-        if len(lines) >= count:
-            return lines
-        assert time.monotonic() < end, lines
-        time.sleep(0.02)
+    file_has(path, lambda path: path.exists() and len(path.read_text().splitlines()) >= count)
+    return path.read_text().splitlines()
 
 
 def test_a_timer_activates_its_service_again_and_again(manager: Manager) -> None:
@@ -52,8 +46,7 @@ def test_the_remaining_time_survives_the_manager(manager: Manager) -> None:
     manager.boot()
     manager.ok("start", "late.timer")
     before = [manager.show("late.timer", name) for name in ("NextElapseUSecMonotonic", "NextElapseUSecRealtime")]
-    os.kill(manager.manager_pid(), signal.SIGKILL)
-    manager.expect("ready (bus")
+    manager.kill_manager()
     assert [manager.show("late.timer", name) for name in ("NextElapseUSecMonotonic", "NextElapseUSecRealtime")] == before
     assert manager.show("late.timer", "SubState") == "waiting"
 
@@ -157,8 +150,7 @@ def test_paths(manager: Manager) -> None:
     expect("conf", "conf")
     (base / "conf").unlink()
     expect("conf", "conf")
-    os.kill(manager.manager_pid(), signal.SIGKILL)
-    manager.expect("ready (bus")
+    manager.kill_manager()
     (base / "spool/more").touch()
     expect("spool", "spool")
     manager.ok("stop", *names)

@@ -2,59 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import signal
-import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import Manager, need
-
-PATIENCE = 60.0
-
-
-class Terminal:
-    """A tmux server of its own with one window, in which a command runs."""
-
-    def __init__(self, directory: Path, command: list[str], environ: dict[str, str], size: tuple[int, int] = (110, 24)) -> None:
-        self.socket = str(directory / "tmux")
-        self.environ = {k: v for k, v in environ.items() if k not in ("TMUX", "NO_COLOR")} | {"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8", "TERM": "screen-256color"}
-        line = shlex.join(command) + "; echo ended-with-$?; exec cat"
-        self.tmux("-f", "/dev/null", "new-session", "-d", "-x", str(size[0]), "-y", str(size[1]), "sh", "-c", line)
-        self._pause = threading.Event()
-
-    def tmux(self, *words: str) -> str:
-        done = subprocess.run(["tmux", "-S", self.socket, *words], env=self.environ, capture_output=True, text=True, timeout=PATIENCE)
-        assert done.returncode == 0, (words, done.stderr)
-        return done.stdout
-
-    def screen(self) -> list[str]:
-        return self.tmux("capture-pane", "-p").splitlines()
-
-    def keys(self, *keys: str) -> None:
-        self.tmux("send-keys", *keys)
-
-    def wait(self, wanted: Callable[[list[str]], bool]) -> list[str]:
-        """Look at the screen until it is as wanted: a terminal tells nobody when it has changed."""
-        end = time.monotonic() + PATIENCE
-        while True:
-            shown = self.screen()
-            if wanted(shown):
-                return shown
-            assert time.monotonic() < end, "\n".join(shown)
-            self._pause.wait(0.1)
-
-    def shows(self, text: str) -> list[str]:
-        return self.wait(lambda shown: any(text in line for line in shown))
-
-    def close(self) -> None:
-        subprocess.run(["tmux", "-S", self.socket, "kill-server"], env=self.environ, capture_output=True, timeout=PATIENCE)
+from tests.harness import UNITCTL, Manager, need
+from tests.harness.terminal import Tmux, Window
 
 
 def order(shown: list[str]) -> list[str]:
@@ -62,7 +16,7 @@ def order(shown: list[str]) -> list[str]:
     return [line.split()[0] for line in shown if line[:1].isalpha() and ".service" in line.split()[0]]
 
 
-TOP = [sys.executable, "-m", "unitd.cli.main", "top", "*.service"]
+TOP = [*UNITCTL, "top", "*.service"]
 
 
 @pytest.fixture
@@ -77,15 +31,18 @@ def services(manager: Manager) -> Manager:
 
 
 @pytest.fixture
-def top(services: Manager) -> Iterator[Terminal]:
-    made = Terminal(services.base, TOP, services.environ)
-    try:
-        yield made
-    finally:
-        made.close()
+def tmux(services: Manager) -> Iterator[Tmux]:
+    made = Tmux(services.base, services.environ)
+    yield made
+    made.close()
 
 
-def test_it_sorts_and_filters(top: Terminal) -> None:
+@pytest.fixture
+def top(tmux: Tmux) -> Window:
+    return tmux.open(TOP)
+
+
+def test_it_sorts_and_filters(top: Window) -> None:
     # the one that burns CPU is first without being asked for
     top.wait(lambda shown: order(shown)[:1] == ["gamma.service"] and len(order(shown)) == 3)
     top.keys("n")
@@ -106,7 +63,7 @@ def test_it_sorts_and_filters(top: Terminal) -> None:
     top.shows("ended-with-0")
 
 
-def test_it_commands_and_shows_output(services: Manager, top: Terminal) -> None:
+def test_it_commands_and_shows_output(services: Manager, top: Window) -> None:
     top.wait(lambda shown: len(order(shown)) == 3)
     pid = services.pid("beta")
     top.keys("n", "Home", "Down", "R")
@@ -118,10 +75,7 @@ def test_it_commands_and_shows_output(services: Manager, top: Terminal) -> None:
     top.shows("restart beta.service (1 process)? y/n")
     top.keys("y")
     top.shows("restart beta.service: asked for")
-    services.wait_for("beta.service", ActiveState="active", SubState="running")
-    end = time.monotonic() + PATIENCE
-    while services.pid("beta") == pid:
-        assert time.monotonic() < end
+    services.wait_for("beta.service", ActiveState="active", SubState="running", MainPID=f"!{pid}")
     top.keys("K")
     top.shows("signal for beta.service: TERM_")
     top.keys("Enter")
@@ -133,14 +87,13 @@ def test_it_commands_and_shows_output(services: Manager, top: Terminal) -> None:
     top.shows("tick-tock")
 
 
-def test_it_outlives_the_manager_and_a_resize(services: Manager, top: Terminal) -> None:
+def test_it_outlives_the_manager_and_a_resize(services: Manager, top: Window) -> None:
     top.wait(lambda shown: order(shown)[:1] == ["gamma.service"])
-    top.tmux("resize-window", "-x", "70", "-y", "12")
+    top.resize(70, 12)
     top.wait(lambda shown: len(shown) <= 12 and len(order(shown)) == 3 and all(len(line) <= 70 for line in shown))
-    top.tmux("resize-window", "-x", "160", "-y", "40")
+    top.resize(160, 40)
     top.wait(lambda shown: any("MEM" in line and "FDS" in line and len(line) > 100 for line in shown) and len(order(shown)) == 3)
-    os.kill(services.manager_pid(), signal.SIGKILL)
-    services.expect("ready (bus")
+    services.kill_manager()
     # the new manager tells of what happens now, and takes samples again
     services.ok("stop", "beta")
     top.wait(lambda shown: any("beta.service" in line and " dead " in line for line in shown))
@@ -149,15 +102,11 @@ def test_it_outlives_the_manager_and_a_resize(services: Manager, top: Terminal) 
     top.shows("ended-with-0")
 
 
-def test_monochrome_and_ascii(services: Manager) -> None:
-    terminal = Terminal(services.base, ["env", "TERM=vt100", "NO_COLOR=1", *TOP, "--ascii"], services.environ, (80, 24))
-    try:
-        terminal.wait(lambda shown: len(order(shown)) == 3)
-        terminal.keys("q")
-        shown = terminal.shows("ended-with-0")
-        assert "".join(shown).isascii()
-    finally:
-        terminal.close()
+def test_monochrome_and_ascii(tmux: Tmux) -> None:
+    window = tmux.open(["env", "TERM=vt100", "NO_COLOR=1", *TOP, "--ascii"], (80, 24))
+    window.wait(lambda shown: len(order(shown)) == 3)
+    window.keys("q")
+    assert "".join(window.shows("ended-with-0")).isascii()
 
 
 def test_pictures_as_text(services: Manager) -> None:

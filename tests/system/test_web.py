@@ -13,8 +13,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import Manager
-from tests.webserver import PATIENCE, Web
+from tests.harness import PATIENCE, Manager
+from tests.webserver import Web
 
 LOUD = "[Service]\nExecStart=/usr/bin/tail -n +1 -F {0}\n"
 
@@ -273,7 +273,6 @@ def test_gone_manager_is_said(web: Web) -> None:
     assert status == 503
     assert json.loads(body)["error"]["code"] == "unreachable"
     assert web.ask("GET", "/unit/idle")[0] == 503
-    web.manager.process = None
 
 
 def test_read_only_public_and_password(manager: Manager) -> None:
@@ -332,7 +331,7 @@ def test_unix_socket_and_bad_addresses(manager: Manager) -> None:
         (["--listen", f"unix:{manager.base}/no/such/dir"], "No such file"),
         (["--listen", "127.0.0.1:0", "--password-file", str(readable)], "chmod 600"),
     ):
-        done = subprocess.run([sys.executable, "-m", "unitd.web", *options], env=manager.environ, capture_output=True, text=True, timeout=PATIENCE)
+        done = manager.call([sys.executable, "-m", "unitd.web", *options])
         assert done.returncode == 1, options
         assert word in done.stderr, (options, done.stderr)
         assert "Traceback" not in done.stderr

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import http.client
 import json
-import socket
 import sys
 
-from tests.harness import Manager
-from tests.webserver import PATIENCE
+from tests.harness import PATIENCE, Manager, free_port
 
 
 def test_unitd_brings_its_page_along(manager: Manager) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     manager.write("unitd-status.socket.d/port.conf", f"[Socket]\nListenStream=\nListenStream=127.0.0.1:{port}\n")
     manager.write("unitd-status.service.d/idle.conf", "[Service]\nExecStart=\nExecStart=" + f"{sys.executable} -m unitd.web --bus {manager.run} --idle-exit 1\n")
     manager.boot()

@@ -13,14 +13,13 @@ import struct
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.harness import ROOT, absent
+from tests.harness import ROOT, absent, poll
 from unitd.bus import logread
 from unitd.manager import logger, logpipe
 from unitd.manager.backstage import Backstage
@@ -78,14 +77,6 @@ class Rig:
         if not seen():
             self.loop.run_until_complete(asyncio.wait_for(done, 20))
         self.link.on_event = self.events.append
-
-    @staticmethod
-    def settle(done: Callable[[], bool]) -> None:
-        """Wait for the logger's background work, which tells nobody."""
-        end = time.monotonic() + 30
-        while not done():
-            assert time.monotonic() < end
-            time.sleep(0.01)
 
     def current(self, unit: str) -> bytes:
         return (self.directory / unit / "current").read_bytes()
@@ -165,7 +156,7 @@ def test_rotation_keeps_every_line_and_at_most_so_many_files(rig: Rig) -> None:
         rig.flush()
         followed += follower.read_new()
     assert [line.text for line in followed] == written
-    rig.settle(lambda: len(list((rig.directory / "a.service").glob("@*.log"))) == 3 and len(list((rig.directory / "a.service").glob("*.idx"))) == 4)
+    poll(lambda: len(list((rig.directory / "a.service").glob("@*.log"))) == 3 and len(list((rig.directory / "a.service").glob("*.idx"))) == 4, "its background work does not end")
     kept = everything(rig.directory / "a.service")
     assert kept == written[-len(kept) :] and len(kept) > 200
     assert [line.text for line in logread.tail(str(rig.directory / "a.service"), 200)] == written[-200:]
@@ -177,7 +168,7 @@ def test_one_file_is_allowed(rig: Rig) -> None:
     for _ in range(5):
         os.write(fd, b"y" * 4000 + b"\n")
         rig.flush()
-    rig.settle(lambda: sorted(os.listdir(rig.directory / "a.service")) == ["current", "current.idx"])
+    poll(lambda: sorted(os.listdir(rig.directory / "a.service")) == ["current", "current.idx"], "its background work does not end")
 
 
 @pytest.mark.parametrize("how", ["unlink", "rename", "truncate", "rmtree", "index"])

@@ -67,12 +67,16 @@ def test_what_systemd_does_not_take_at_once_waits(systemd: socket.socket, tmp_pa
 
     async def read_all() -> list[str]:
         systemd.setblocking(False)
+        come = asyncio.Event()
+        loop.add_reader(systemd, come.set)
         names: list[str] = []
         while len(names) < 600:
             try:
                 names.append(heard(systemd)[0].split("\n")[1])
             except BlockingIOError:
-                await asyncio.sleep(0.001)
+                come.clear()
+                await come.wait()
+        loop.remove_reader(systemd)
         return names
 
     names = loop.run_until_complete(asyncio.wait_for(read_all(), 30))
