@@ -40,11 +40,38 @@ _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _CAP_AMBIENT_RAISE = 38, 47, 2
 _CAP_SETPCAP = 8
 _IOPRIO_SET = {"x86_64": 251, "aarch64": 30, "riscv64": 30, "i686": 289, "armv7l": 314, "ppc64le": 273, "s390x": 282}
 _SCHED_RESET_ON_FORK = 0x40000000
-_FILLED = ("SYSTEMD_EXEC_PID=", "LISTEN_PID=", "WATCHDOG_PID=")
+_FILLED = (b"SYSTEMD_EXEC_PID", b"LISTEN_PID", b"WATCHDOG_PID")
+_RLIMITS = {name[7:]: int(getattr(resource, name)) for name in dir(resource) if name.startswith("RLIMIT_")} | {"LOCKS": 10}  # Python has no name for that one
+_NOFILE = _RLIMITS["NOFILE"]
 
 # PyDLL keeps the interpreter lock: there is nobody to hand it to after fork.
 libc = ctypes.PyDLL(None, use_errno=True)
 _machine = os.uname().machine
+_SIG_SETMASK = int(signal.SIG_SETMASK)
+_SIGPIPE = int(signal.SIGPIPE)
+_DEFAULT, _IGNORE = ctypes.c_void_p(0), ctypes.c_void_p(1)
+# Looked up here and not after the fork, where each look-up copies pages: a child of a trivial unit touches a third less this way.
+_pthread_sigmask, _set_signal = libc.pthread_sigmask, libc.signal
+_prctl_call, _capset_call, _capget_call = libc.prctl, libc.capset, libc.capget
+_setsid, _umask, _chdir, _getpid, _execve = os.setsid, os.umask, os.chdir, os.getpid, os.execve
+_setrlimit = resource.setrlimit
+
+
+class SignalSet(ctypes.Structure):
+    """A sigset_t: 1024 bits in every libc. Python's `signal` makes sets of 64 enum members of it, which after a fork costs a hundred page faults."""
+
+    _fields_ = (("bits", ctypes.c_uint64 * 16),)
+
+
+NO_SIGNALS = SignalSet()
+ALL_SIGNALS = SignalSet((ctypes.c_uint64 * 16)(*[0xFFFFFFFFFFFFFFFF] * 16))
+
+
+def signal_mask(wanted: SignalSet, before: SignalSet | None = None) -> None:
+    """Block exactly `wanted`; what was blocked goes to `before`. Raises OSError."""
+    problem = _pthread_sigmask(_SIG_SETMASK, ctypes.byref(wanted), None if before is None else ctypes.byref(before))
+    if problem:
+        raise OSError(problem, os.strerror(problem))
 
 
 class Surroundings:
@@ -53,8 +80,23 @@ class Surroundings:
     def __init__(self, error_fd: int, no_file: tuple[int, int]) -> None:
         """`error_fd` is the write end of the pipe for failures, `no_file` the RLIMIT_NOFILE children get by default."""
         self.error_fd, self.no_file = error_fd, no_file
-        self.changed_signals = [s for s in signal.valid_signals() if signal.getsignal(s) not in (signal.SIG_DFL, None)]
+        self.changed_signals = [int(s) for s in signal.valid_signals() if signal.getsignal(s) not in (signal.SIG_DFL, None)]
         self.last_cap = int(_read("/proc/sys/kernel/cap_last_cap") or b"40")
+
+
+class Image:
+    """What execve is given. Made before the fork: every page that the child touches is copied for it."""
+
+    __slots__ = ("argv", "env", "own", "paths")
+
+    def __init__(self, spec: SpawnSpec) -> None:
+        """Raises KeyError, ValueError for what no program can be given."""
+        path = spec["path"]
+        self.paths = [_bytes(path)] if "/" in path else [_bytes(f"{folder}/{path}") for folder in spec.get("search_path", ())]
+        self.argv = [_bytes(word) for word in spec["argv"]]
+        self.env = dict(_bytes(word).split(b"=", 1) for word in spec["env"])
+        #: Variables that get the child's own number.
+        self.own = [name for name in _FILLED if self.env.get(name) == b""]
 
 
 def _read(path: str) -> bytes:
@@ -65,17 +107,17 @@ def _read(path: str) -> bytes:
         return b""
 
 
-def run(spec: SpawnSpec, fds: Sequence[int], around: Surroundings, join_cgroup: bool) -> NoReturn:
+def run(spec: SpawnSpec, image: Image, fds: Sequence[int], around: Surroundings, join_cgroup: bool) -> NoReturn:
     """Become what `spec` says. Called in the new process with all signals blocked; never returns.
 
-    `fds` are what the spec's indexes mean. `join_cgroup`: the kernel did not put us into spec["cgroup"], do so here.
+    `image` is made of `spec`. `fds` are what the spec's indexes mean. `join_cgroup`: the kernel did not put us into spec["cgroup"], do so here.
     """
     try:
         gc.disable()
         try:
             _signals(spec, around)
             _become(spec, fds, around, join_cgroup)
-            _exec(spec)
+            _exec(image, bool(spec.get("optional")))
         except SetupError as problem:
             _fail(around, problem.code, problem.step, problem.error)
         except OSError as problem:
@@ -98,25 +140,27 @@ def _become(spec: SpawnSpec, fds: Sequence[int], around: Surroundings, join_cgro
     if "pdeathsig" in spec:
         _prctl(_PR_SET_PDEATHSIG, spec["pdeathsig"], 1, "SETUP")
     try:
-        os.setsid()
+        _setsid()
     except OSError as e:
         raise SetupError(220, "SETSID", e.errno or 0) from e
     if "idle" in spec:
         waiting = select.poll()
         waiting.register(fds[spec["idle"]], 0)  # POLLHUP needs no asking for
         waiting.poll(5000)
-    if join_cgroup and spec.get("cgroup"):
+    if join_cgroup and "cgroup" in spec and spec["cgroup"]:
         _write(spec["cgroup"] + "/cgroup.procs", b"0", 219, "CGROUP")
-    for directory in spec.get("join", ()):
-        _write(directory + "/cgroup.procs", b"0", 219, "CGROUP")
+    if "join" in spec:
+        for directory in spec["join"]:
+            _write(directory + "/cgroup.procs", b"0", 219, "CGROUP")
     if "umask" in spec:
-        os.umask(spec["umask"])
+        _umask(spec["umask"])
     stdio(spec, fds)
     _descriptors(spec, fds, around)
     _scheduling(spec)
-    _directories(spec)
+    if "directories" in spec:
+        _directories(spec)
     _limits(spec, around)
-    if spec.get("chroot"):
+    if "chroot" in spec and spec["chroot"]:
         try:
             os.chroot(spec["chroot"])
             os.chdir("/")
@@ -125,7 +169,7 @@ def _become(spec: SpawnSpec, fds: Sequence[int], around: Surroundings, join_cgro
     _identity(spec, around)
     if "cwd" in spec:
         try:
-            os.chdir(spec["cwd"])
+            _chdir(spec["cwd"])
         except OSError as e:
             if not spec.get("cwd_optional"):
                 raise SetupError(200, "CHDIR", e.errno or 0) from e
@@ -133,22 +177,22 @@ def _become(spec: SpawnSpec, fds: Sequence[int], around: Surroundings, join_cgro
 
 
 def _signals(spec: SpawnSpec, around: Surroundings) -> None:
+    """Every signal as a program expects it, then unblocked: what came since the fork acts on what is to be."""
     try:
-        signal.set_wakeup_fd(-1)
         for number in around.changed_signals:
-            signal.signal(number, signal.SIG_DFL)
-        if spec.get("ignore_sigpipe"):
-            signal.signal(signal.SIGPIPE, signal.SIG_IGN)
-        signal.pthread_sigmask(signal.SIG_SETMASK, ())
+            _set_signal(number, _DEFAULT)
+        if "ignore_sigpipe" in spec and spec["ignore_sigpipe"]:
+            _set_signal(_SIGPIPE, _IGNORE)
+        signal_mask(NO_SIGNALS)
     except OSError as e:
         raise SetupError(207, "SIGNAL_MASK", e.errno or 0) from e
 
 
 def _descriptors(spec: SpawnSpec, fds: Sequence[int], around: Surroundings) -> None:
     """Put the listening sockets at 3... Everything else is close-on-exec. The error pipe moves out of their way."""
-    listen = [fds[i] for i in spec.get("listen", ())]
-    if not listen:
+    if "listen" not in spec or not spec["listen"]:
         return
+    listen = [fds[i] for i in spec["listen"]]
     above = 3 + len(listen)
     try:
         # First up, out of the way of each other, then down.
@@ -213,9 +257,7 @@ def _nice(wanted: int) -> None:
 
 
 def _directories(spec: SpawnSpec) -> None:
-    wanted = spec.get("directories")
-    if not wanted:
-        return
+    wanted = spec["directories"]
     mask = os.umask(0)
     for kind, path, mode, uid, gid in wanted:
         try:
@@ -274,23 +316,20 @@ def make_directory(kind: str, path: str, mode: int, uid: int, gid: int) -> None:
 
 
 def _limits(spec: SpawnSpec, around: Surroundings) -> None:
-    wanted = dict(spec.get("limits", {}))
-    if "NOFILE" not in wanted:
-        wanted["NOFILE"] = list(around.no_file)
-    for name, (soft, hard) in wanted.items():
-        number = 10 if name == "LOCKS" else getattr(resource, f"RLIMIT_{name}", None)  # Python has no name for that one
-        if number is None:
-            raise SetupError(205, "LIMITS", 22)
-        try:
-            set_limit(number, soft, hard)
-        except (OSError, ValueError) as e:
-            raise SetupError(205, "LIMITS", getattr(e, "errno", None) or 22) from e
+    wanted = spec["limits"] if "limits" in spec else {}
+    try:
+        if "NOFILE" not in wanted:
+            set_limit(_NOFILE, *around.no_file)
+        for name, (soft, hard) in wanted.items():
+            set_limit(_RLIMITS[name], soft, hard)
+    except (OSError, ValueError, KeyError) as e:
+        raise SetupError(205, "LIMITS", getattr(e, "errno", None) or 22) from e
 
 
 def set_limit(number: int, soft: int, hard: int) -> None:
     """setrlimit, or as close as we may come without privilege (systemd's setrlimit_closest). -1 is infinity."""
     try:
-        resource.setrlimit(number, (soft, hard))
+        _setrlimit(number, (soft, hard))
     except (OSError, ValueError):
         _soft, top = resource.getrlimit(number)
         if top == resource.RLIM_INFINITY:
@@ -301,35 +340,34 @@ def set_limit(number: int, soft: int, hard: int) -> None:
 
 
 def _prctl(option: int, argument: int, code: int, step: str, second: int = 0) -> None:
-    if libc.prctl(option, ctypes.c_ulong(argument), ctypes.c_ulong(second), ctypes.c_ulong(0), ctypes.c_ulong(0)) != 0:
+    if _prctl_call(option, ctypes.c_ulong(argument), ctypes.c_ulong(second), ctypes.c_ulong(0), ctypes.c_ulong(0)) != 0:
         raise SetupError(code, step, ctypes.get_errno())
 
 
 def _capset(effective: int, permitted: int, inheritable: int) -> None:
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     words = [w >> s & 0xFFFFFFFF for s in (0, 32) for w in (effective, permitted, inheritable)]
-    if libc.capset(header, (ctypes.c_uint32 * 6)(*words)) != 0:
+    if _capset_call(header, (ctypes.c_uint32 * 6)(*words)) != 0:
         raise SetupError(218, "CAPABILITIES", ctypes.get_errno())
 
 
 def _permitted() -> int:
     header = (ctypes.c_uint32 * 2)(0x20080522, 0)
     data = (ctypes.c_uint32 * 6)()
-    if libc.capget(header, data) != 0:
+    if _capget_call(header, data) != 0:
         raise SetupError(218, "CAPABILITIES", ctypes.get_errno())
     return int(data[1]) | int(data[4]) << 32
 
 
 def _identity(spec: SpawnSpec, around: Surroundings) -> None:
     """Capabilities, groups, user, securebits, no_new_privs: each while the right to do it is still there."""
-    bound = spec.get("cap_bound")
-    none = ctypes.c_ulong(0)
-    if bound is not None:
+    if "cap_bound" in spec:
+        bound, none = spec["cap_bound"], ctypes.c_ulong(0)
         for cap in range(around.last_cap + 1):
-            if cap not in bound and libc.prctl(_PR_CAPBSET_READ, ctypes.c_ulong(cap), none, none, none) == 1:
+            if cap not in bound and _prctl_call(_PR_CAPBSET_READ, ctypes.c_ulong(cap), none, none, none) == 1:
                 _prctl(_PR_CAPBSET_DROP, cap, 218, "CAPABILITIES")
-    ambient = spec.get("cap_ambient") or []
-    secure = spec.get("secure_bits", 0)
+    ambient = spec["cap_ambient"] if "cap_ambient" in spec else []
+    secure = spec["secure_bits"] if "secure_bits" in spec else 0
     if ambient or secure:
         _prctl(_PR_SET_KEEPCAPS, 1, 218, "CAPABILITIES")
     code, step = 216, "GROUP"
@@ -353,7 +391,7 @@ def _identity(spec: SpawnSpec, around: Surroundings) -> None:
             _prctl(_PR_SET_SECUREBITS, secure, 213, "SECUREBITS")
         if spec.get("uid"):
             _capset(held & wanted, held & wanted, wanted)
-    if spec.get("no_new_privs"):
+    if "no_new_privs" in spec and spec["no_new_privs"]:
         _prctl(_PR_SET_NO_NEW_PRIVS, 1, 227, "NO_NEW_PRIVILEGES")
 
 
@@ -361,21 +399,20 @@ def _bytes(text: str) -> bytes:
     return text.encode("utf-8", "surrogateescape")
 
 
-def _exec(spec: SpawnSpec) -> NoReturn:
-    pid = str(os.getpid())
-    env = dict(_bytes(word + pid if word in _FILLED else word).split(b"=", 1) for word in spec["env"])
-    argv = [_bytes(word) for word in spec["argv"]]
-    path = spec["path"]
-    candidates = [path] if "/" in path else [f"{folder}/{path}" for folder in spec.get("search_path", ())]
+def _exec(image: Image, optional: bool) -> NoReturn:
+    if image.own:
+        pid = b"%d" % _getpid()
+        for name in image.own:
+            image.env[name] = pid
     failure = 2
-    for candidate in candidates:
+    for path in image.paths:
         try:
-            os.execve(_bytes(candidate), argv, env)  # noqa: S606 - to run programs is what this is for
+            _execve(path, image.argv, image.env)  # noqa: S606 - to run programs is what this is for
         except OSError as e:
             if e.errno not in (2, 20) or failure == 2:
                 failure = e.errno or failure
         except ValueError:  # a NUL byte, an empty argv
             failure = 22
-    if failure == 2 and spec.get("optional"):
+    if failure == 2 and optional:
         os._exit(0)
     raise SetupError(NO_FILE, "EXEC", failure)

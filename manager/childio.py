@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from unitd.manager.spec import SpawnSpec
 
 _TIOCVHANGUP = 0x5437
+# Looked up before the fork: see `child`.
+_dup2, _open_file = os.dup2, os.open
+_READ, _WRITE, _ALWAYS = os.O_RDONLY, os.O_WRONLY, os.O_CLOEXEC | os.O_NOCTTY
 
 
 class SetupError(Exception):
@@ -22,9 +25,9 @@ class SetupError(Exception):
         self.code, self.step, self.error = code, step, error
 
 
-def _open(path: str, flags: int, code: int, step: str) -> int:
+def _open(path: str | bytes, flags: int, code: int, step: str) -> int:
     try:
-        return os.open(path, flags | os.O_CLOEXEC | os.O_NOCTTY, 0o666)
+        return _open_file(path, flags | _ALWAYS, 0o666)
     except OSError as e:
         raise SetupError(code, step, e.errno or 0) from e
 
@@ -38,13 +41,13 @@ def _output_flags(mode: str) -> int:
 
 def stdio(spec: SpawnSpec, fds: Sequence[int]) -> None:
     """Make 0, 1 and 2 what `spec` says. Raises SetupError."""
-    tty = spec.get("tty")
+    tty = spec["tty"] if "tty" in spec else None
     if tty and tty[1]:
         source = _terminal(*tty)
     elif "stdin" in spec:
         source = fds[spec["stdin"]]
     else:
-        source = _open(spec.get("stdin_path", "/dev/null"), os.O_RDONLY, 208, "STDIN")
+        source = _open(spec["stdin_path"] if "stdin_path" in spec else b"/dev/null", _READ, 208, "STDIN")
     _place(source, 0, 208, "STDIN")
     if tty and not tty[1] and (tty[2] or tty[3]):
         os.close(_terminal(*tty))
@@ -57,7 +60,7 @@ def stdio(spec: SpawnSpec, fds: Sequence[int]) -> None:
     elif "stdout_path" in spec:
         source = _open(spec["stdout_path"], _output_flags(spec.get("stdout_mode", "file")), 209, "STDOUT")
     else:
-        source = _open("/dev/null", os.O_WRONLY, 209, "STDOUT")
+        source = _open(b"/dev/null", _WRITE, 209, "STDOUT")
     _place(source, 1, 209, "STDOUT")
     if error < 0 and "stderr_path" in spec:
         error = _open(spec["stderr_path"], _output_flags(spec.get("stderr_mode", "file")), 222, "STDERR")
@@ -69,7 +72,7 @@ def _place(source: int, target: int, code: int, step: str) -> None:
         if source == target:
             os.set_inheritable(target, True)
         else:
-            os.dup2(source, target)
+            _dup2(source, target)
     except OSError as e:
         raise SetupError(code, step, e.errno or 0) from e
 

@@ -90,7 +90,7 @@ class Keeper:
         }
         if "UNITD_SYSTEMD" in os.environ:
             spec["pdeathsig"] = signal.SIGKILL  # systemd starts both anew
-        pid, problem, fd = self.spawner.spawn(spec, [theirs.fileno(), 0, 1, 2])
+        [(pid, problem, fd)] = self.spawner.spawn([spec], [theirs.fileno(), 0, 1, 2])
         theirs.close()
         if fd >= 0:
             os.close(fd)

@@ -218,8 +218,7 @@ class Warden:
     def _spawn(self, specs: list[SpawnSpec], fds: list[int], quiet: bool = False) -> None:
         answers: list[list[object]] = []
         pidfds: list[int] = []
-        for spec in specs:
-            pid, problem, fd = self.spawner.spawn(spec, fds)
+        for spec, (pid, problem, fd) in zip(specs, self.spawner.spawn(specs, fds), strict=True):
             if pid:
                 self.kids[pid] = spec["id"]
             if fd >= 0:

@@ -38,8 +38,8 @@ def test_one_unit(tree: CgroupTree, clone3: bool) -> None:
     spawner = Spawner(child.Surroundings(error_w, (1024, 4096)), clone3=clone3)
     script = "import os\nif os.fork() == 0: os.setsid()\nos.read(0, 1)"
     reader, writer = os.pipe2(os.O_CLOEXEC)
-    pid, errno, pidfd = spawner.spawn(
-        {"id": "x", "path": sys.executable, "argv": ["python", "-c", script], "env": [], "cgroup": path, "stdin": 0}, [reader]
+    [(pid, errno, pidfd)] = spawner.spawn(
+        [{"id": "x", "path": sys.executable, "argv": ["python", "-c", script], "env": [], "cgroup": path, "stdin": 0}], [reader]
     )
     assert (errno, pidfd >= 0) == (0, True)
     poll = select.poll()
