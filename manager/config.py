@@ -256,12 +256,7 @@ def _seconds(value: Any) -> float:
 
 
 def _timeout(value: Any) -> float | None:
-    try:
-        return _seconds(value) or None
-    except Exception:
-        if _text(value).strip() == "infinity":
-            return None
-        raise
+    return None if _text(value).strip() == "infinity" else _seconds(value) or None
 
 
 def _age(value: Any) -> float:

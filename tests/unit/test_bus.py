@@ -165,10 +165,13 @@ def test_no_manager_is_said_at_once(tmp_path: Path) -> None:
     assert "is unitd running?" in caught.value.hint
 
 
-def test_an_error_in_the_handler_is_an_error_reply(client: Client) -> None:
+def test_a_bug_in_a_verb_is_an_error_reply_and_a_traceback_in_the_log(client: Client, caplog: pytest.LogCaptureFixture) -> None:
     reply = client.call("boom")
     assert reply.error is not None and (reply.ok, reply.error.code) == (False, "internal")
     assert client.call("status").ok
+    [record] = [r for r in caplog.records if r.levelname == "ERROR"]
+    assert record.getMessage() == "a request (boom) could not be served"
+    assert record.exc_info is not None and isinstance(record.exc_info[1], RuntimeError)
 
 
 def test_replies_that_json_cannot_hold(client: Client) -> None:
