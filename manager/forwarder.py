@@ -5,7 +5,6 @@ FDPOLL=0 throughout: without it systemd drops a pipe or a pidfd at the moment it
 
 from __future__ import annotations
 
-import array
 import asyncio
 import errno
 import logging
@@ -15,6 +14,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from unitd.manager import salvage, takeover
+from unitd.manager.rights import attached, close_all
 
 log = logging.getLogger("unitd")
 MAX_FDS = 250
@@ -76,9 +76,8 @@ class Forwarder:
                 self.loop.add_writer(self.sock.fileno(), self._flush)
 
     def _send_now(self, text: bytes, fds: Sequence[int]) -> bool:
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
-            self.sock.sendmsg([text], ancillary, socket.MSG_NOSIGNAL)
+            self.sock.sendmsg([text], attached(fds), socket.MSG_NOSIGNAL)
         except OSError as error:
             if error.errno in (errno.EAGAIN, errno.ENOBUFS, errno.ETOOMANYREFS):
                 return False
@@ -91,7 +90,7 @@ class Forwarder:
             if not self._send_now(text, fds):
                 return
             self._queue.popleft()
-            _close(fds)
+            close_all(fds)
         self._writing = False
         self.loop.remove_writer(self.sock.fileno())
 
@@ -100,11 +99,6 @@ class Forwarder:
         if self._writing:
             self.loop.remove_writer(self.sock.fileno())
         for _, fds in self._queue:
-            _close(fds)
+            close_all(fds)
         self._queue.clear()
         self.sock.close()
-
-
-def _close(fds: Sequence[int]) -> None:
-    for fd in fds:
-        os.close(fd)

@@ -10,6 +10,7 @@ import socket
 import struct
 from typing import TYPE_CHECKING, Any
 
+from unitd.manager.rights import close_all, receive
 from unitd.manager.spec import SpawnSpec
 from unitd.units.model import Unit
 
@@ -95,19 +96,16 @@ class Handover:
 
     def _read(self, client: socket.socket) -> None:
         try:
-            data, fds, _, _ = socket.recv_fds(client, 64, MAX_FDS)
+            data, fds = receive(client, 64, MAX_FDS)
         except BlockingIOError:
             return
         except OSError:
             data, fds = b"", []
         token = data.decode("ascii", "replace")
         if not _TOKEN.fullmatch(data) or len(fds) != MAX_FDS or self._clients[client] or token in self._waiting:
-            for fd in fds:
-                os.close(fd)
+            close_all(fds)
             self._drop(client)
             return
-        for fd in fds:
-            os.set_inheritable(fd, False)
         self._clients[client], self._waiting[token] = token, fds
         with contextlib.suppress(OSError):
             client.send(b"ok")

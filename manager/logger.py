@@ -15,7 +15,6 @@ import resource
 import select
 import sys
 import time
-from struct import unpack
 
 if __name__ == "__main__" and "--package-dir" in sys.argv[1:-1]:
     sys.path.insert(0, sys.argv[sys.argv.index("--package-dir") + 1])
@@ -27,6 +26,7 @@ from unitd.manager import rolling
 from unitd.manager.backstage import Backstage
 from unitd.manager.logfile import Busy, UnitLog
 from unitd.manager.logpipe import capacity, grow, pending_bytes
+from unitd.manager.rights import receive
 from unitd.manager.rolling import Limits, Meter
 
 TYPE_CHECKING = False
@@ -214,13 +214,11 @@ class Logger:
     def _socket(self, event: int) -> None:
         while event & ~select.EPOLLOUT:
             try:
-                data, controls, _flags, _ = self.sock.recvmsg(65536, _socket.CMSG_SPACE(4 * 16), _socket.MSG_CMSG_CLOEXEC)
+                data, fds = receive(self.sock, 65536, 16)
             except BlockingIOError:
                 return
             except OSError:
-                data, controls = b"", []
-            rights = (_socket.SOL_SOCKET, _socket.SCM_RIGHTS)
-            fds = [fd for level, kind, body in controls if (level, kind) == rights for fd in unpack(f"{len(body) // 4}i", body)]
+                data, fds = b"", []
             if not data:
                 self.leaving = True
                 return

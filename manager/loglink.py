@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
 import errno
 import fcntl
@@ -13,6 +12,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
+from unitd.manager.rights import attached, close_all
 from unitd.manager.rolling import Limits
 
 #: send(2) errors after which the same packet may be sent later.
@@ -168,8 +168,7 @@ class LogLink:
     def _drop_queue(self) -> None:
         for _, fds, release in self._queue:
             if release:
-                for fd in fds:
-                    os.close(fd)
+                close_all(fds)
         self._queue.clear()
 
     def _put(self, message: dict[str, Any], fds: list[int] | None = None) -> None:
@@ -187,8 +186,7 @@ class LogLink:
             message, fds, release = self._queue[0]
             if not release:
                 try:
-                    control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
-                    self.sock.sendmsg([marshal.dumps(message)], control, socket.MSG_NOSIGNAL)
+                    self.sock.sendmsg([marshal.dumps(message)], attached(fds), socket.MSG_NOSIGNAL)
                 except OSError as error:
                     if error.errno == errno.EAGAIN:
                         self._start_writing()
@@ -201,8 +199,7 @@ class LogLink:
                     return
             self._queue.popleft()
             if release:
-                for fd in fds:
-                    os.close(fd)
+                close_all(fds)
         self._stop_writing()
 
     def _start_writing(self) -> None:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import array
 import asyncio
 import os
 import socket
 import struct
 from collections.abc import Callable
 
+from unitd.manager.rights import MOST, close_all, received
+
 LARGEST = 64 * 1024
 BUDGET = 64  # datagrams per turn of the loop
-MAX_FDS = 253  # SCM_MAX_FD
 _UCRED = struct.Struct("iII")
 
 
@@ -95,25 +95,18 @@ class NotifySocket:
     def _one(self) -> bool:
         try:
             data, controls, flags, _ = self.sock.recvmsg(
-                LARGEST, socket.CMSG_SPACE(_UCRED.size) + socket.CMSG_SPACE(4 * MAX_FDS), socket.MSG_CMSG_CLOEXEC
+                LARGEST, socket.CMSG_SPACE(_UCRED.size) + socket.CMSG_SPACE(4 * MOST), socket.MSG_CMSG_CLOEXEC
             )
         except OSError:
             return False
         pid = uid = gid = 0
-        fds: list[int] = []
+        fds = received(controls)
         for level, kind, body in controls:
-            if level != socket.SOL_SOCKET:
-                continue
-            if kind == socket.SCM_CREDENTIALS and len(body) >= _UCRED.size:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_CREDENTIALS) and len(body) >= _UCRED.size:
                 pid, uid, gid = _UCRED.unpack(body[: _UCRED.size])
-            elif kind == socket.SCM_RIGHTS:
-                received = array.array("i")
-                received.frombytes(body[: len(body) - len(body) % 4])
-                fds += received
         fields = None if flags & (socket.MSG_CTRUNC | socket.MSG_TRUNC) else parse(data)
         if fields is None or pid <= 0:
-            for fd in fds:
-                os.close(fd)
+            close_all(fds)
         else:
             self.callback(pid, uid, gid, fields, fds)
         return True

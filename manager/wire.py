@@ -5,7 +5,6 @@ Standard library only: the warden imports this without site-packages.
 
 from __future__ import annotations
 
-import array
 import errno
 import fcntl
 import json
@@ -14,6 +13,8 @@ import socket
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
+
+from unitd.manager.rights import attached, close_all, receive
 
 VERSION = 1
 
@@ -36,7 +37,7 @@ CHILDERR = "C"  # [id, exit code, errno, step]
 WAKE = "U"  # to one in reserve: it is needed now; how many before it failed at their start
 PONG = "!"  # what came with PING
 
-MAX_FDS = 250  # the kernel's SCM_MAX_FD is 253
+MAX_FDS = 250  # the kernel takes 253
 MAX_ITEMS = 100
 _INLINE = 60_000  # longer bodies travel in a memfd: a message may not be longer than the send buffer
 _RECEIVE = 65_536
@@ -79,14 +80,13 @@ class Channel:
             kind = kind + "*"
         packet = kind.encode() + data
         if not self._queue and self._send_now(packet, passed):
-            _close(own)
+            close_all(own)
         else:
             self._queue.append((packet, [fd if fd in own else fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in passed]))
 
     def _send_now(self, packet: bytes, fds: list[int]) -> bool:
-        ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))] if fds else []
         try:
-            self.sock.sendmsg([packet], ancillary, socket.MSG_NOSIGNAL)
+            self.sock.sendmsg([packet], attached(fds), socket.MSG_NOSIGNAL)
         except OSError as error:
             if error.errno in _LATER:
                 return False
@@ -101,7 +101,7 @@ class Channel:
             if not self._send_now(packet, fds):
                 return False
             self._queue.popleft()
-            _close(fds)
+            close_all(fds)
         return True
 
     def receive(self) -> tuple[str, Any, list[int]] | None:
@@ -110,19 +110,13 @@ class Channel:
         The fds are close-on-exec and the caller's to close. A body that is no JSON comes back as kind "".
         """
         try:
-            data, ancillary, _flags, _address = self.sock.recvmsg(_RECEIVE, socket.CMSG_SPACE(4 * 253), socket.MSG_CMSG_CLOEXEC)
+            data, fds = receive(self.sock, _RECEIVE)
         except BlockingIOError:
             return None
         except ConnectionError:
             raise EOFError from None
-        fds: list[int] = []
-        for level, kind, payload in ancillary:
-            if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-                numbers = array.array("i")
-                numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])
-                fds += numbers
         if not data:
-            _close(fds)
+            close_all(fds)
             raise EOFError
         letter, text = data[:1].decode("latin-1"), data[1:]
         try:
@@ -138,11 +132,6 @@ class Channel:
     def close(self) -> None:
         """Close the socket and forget the queue."""
         for _packet, fds in self._queue:
-            _close(fds)
+            close_all(fds)
         self._queue.clear()
         self.sock.close()
-
-
-def _close(fds: Sequence[int]) -> None:
-    for fd in fds:
-        os.close(fd)
