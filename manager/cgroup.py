@@ -61,7 +61,12 @@ class CgroupTree:
     def make(self, unit_name: str, slices: Sequence[str] = ()) -> str:
         """The unit's directory, made if need be, below those of `slices` from the outermost in. Raises OSError."""
         path = "/".join((self.base, *slices, unit_name))
-        os.makedirs(path, exist_ok=True)
+        try:
+            os.mkdir(path)
+        except FileExistsError:
+            return path
+        except FileNotFoundError:
+            os.makedirs(path, exist_ok=True)
         return path
 
     def kill(self, path: str) -> None:

@@ -81,6 +81,8 @@ class Controllers:
         """Write the unit's values now; what it no longer sets goes back to no limit. Returns problems."""
         problems: list[str] = []
         found, _ = settings(unit, self.host, self.version)
+        if not found and not self._written:
+            return problems
         new: dict[str, dict[str, str]] = {}
         for setting in found:
             where = self._where(setting, unit, directory)

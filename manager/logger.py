@@ -285,12 +285,12 @@ class Logger:
             self.timed.pop(name, None)
         unit.mode, unit.gid = int(command.get("mode") or 0o640), int(command.get("gid", -1))
         unit.identifier = str(command.get("identifier", ""))
-        if command.get("begin"):
-            unit.begin = int(command["begin"][0]), str(command["begin"][1])
         if fds:
             self._empty(unit)
             for fd in list(unit.pipes):
                 self._drop_pipe(unit, fd)
+        if command.get("begin"):
+            unit.begin = int(command["begin"][0]), str(command["begin"][1])
         for stream, fd in enumerate(fds[:2]):
             os.set_blocking(fd, False)
             unit.pipes[fd], self.pipes[fd] = stream, unit

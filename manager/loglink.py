@@ -89,15 +89,19 @@ class LogLink:
         mode: int = 0o640,
         gid: int = -1,
         identifier: str = "",
+        begin: tuple[int, str] | None = None,
     ) -> None:
         """Have `read_fd` written to directory/current; `err_fd` is a second pipe for stderr. Both stay the caller's: they are duplicated.
 
-        `mode` is the files', `gid` their group (-1: ours). A second open replaces pipe and settings.
+        `mode` is the files', `gid` their group (-1: ours). `begin` says what `begin` would say next: (µs of realtime, invocation).
+        A second open replaces pipe and settings.
         """
         fds = [fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, 3) for fd in (read_fd, err_fd) if fd is not None]
         old = self.units.get(unit)
         message = {"op": "open", "unit": unit, "dir": directory, **_settings(limits or Limits(), mode, gid, identifier)}
-        if old is not None and "begin" in old[0]:
+        if begin is not None:
+            message["begin"] = list(begin)
+        elif old is not None and "begin" in old[0]:
             message["begin"] = old[0]["begin"]
         self.units[unit] = (message, fds)
         self._put(message, fds)

@@ -133,13 +133,15 @@ class Output:
         for store in new:
             have[store] = Pipe(*logpipe.make_pipe())
             self.link.store(f"{store}:{name}", list(have[store]))
+        begins = bool(invocation) and self.invocations.get(name) != invocation
+        if begins:
+            self.invocations[name] = invocation
         if new:
-            self._open(name, unit)
+            self._open(name, unit, (time.time_ns() // 1000, invocation) if begins else None)
         else:
             self.refresh(name)
-        if invocation and self.invocations.get(name) != invocation:
-            self.invocations[name] = invocation
-            self.log.begin(name, invocation, time.time_ns() // 1000)
+            if begins:
+                self.log.begin(name, invocation, time.time_ns() // 1000)
         return {"log": have["log"], "err": have["err" if "err" in wanted else "log"]}
 
     def restore(self, store: str, name: str, fds: list[int]) -> None:
@@ -181,7 +183,7 @@ class Output:
             return self.readers if gid is None else gid
         return self.readers
 
-    def _open(self, name: str, unit: Unit | None) -> None:
+    def _open(self, name: str, unit: Unit | None, begin: tuple[int, str] | None = None) -> None:
         self.groups[name] = self._group(unit)
         pipes = self.pipes[name]
         self.log.open(
@@ -192,6 +194,7 @@ class Output:
             limits=limits_of(unit, self.config),
             gid=self.groups[name],
             identifier=unit.exec.syslog_identifier if unit is not None else "",
+            begin=begin,
         )
 
 

@@ -6,6 +6,7 @@ and legacy mode), the nearest v1 file takes the value, as systemd does there.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -67,11 +68,14 @@ def slice_chain(unit: Unit) -> tuple[str, ...]:
     A service without Slice= is in system.slice; instances of a template get a slice of their own there in systemd, here they share it.
     """
     if unit.type == "slice":
-        name = unit.name
-    else:
-        section = {"service": "Service", "socket": "Socket"}.get(unit.type, "")
-        values = unit.settings.get((section, "Slice"))
-        name = values[-1] if values and values[-1] else "system.slice"
+        return _chain(unit.name)
+    section = {"service": "Service", "socket": "Socket"}.get(unit.type, "")
+    values = unit.settings.get((section, "Slice"))
+    return _chain(values[-1] if values and values[-1] else "system.slice")
+
+
+@functools.lru_cache(1024)
+def _chain(name: str) -> tuple[str, ...]:
     if name == "-.slice" or not name.endswith(".slice"):
         return ()
     parts = name.removesuffix(".slice").split("-")

@@ -61,6 +61,12 @@ class Exit:
 class Record:
     """Everything the manager knows of one unit at run time. JSON-serialisable; kept over the manager's death."""
 
+    def copy(self) -> Record:
+        """A shallow copy, made for every step: copy.copy takes five times as long."""
+        made = object.__new__(Record)
+        made.__dict__.update(self.__dict__)
+        return made
+
     name: str
     sub: str = "dead"
     result: str = "success"

@@ -36,6 +36,7 @@ class StateStore:
         self._broken = False
         self._loaded: list[tuple[str, bytes]] = []
         self._jobs: list[tuple[str, str]] = []
+        self._written_jobs: dict[str, str] = {}  # as the table has them
         try:
             if distrust:
                 raise Unreadable("managers crash with it")
@@ -68,6 +69,7 @@ class StateStore:
         if self.continued:  # read all of it now: a file that is cut off shows it here
             self._loaded = list(db.execute("SELECT name, data FROM record"))
             self._jobs = list(db.execute("SELECT unit, type FROM job"))
+            self._written_jobs = dict(self._jobs)
             self._processes = {(unit, role): (pid, token) for unit, role, pid, token in db.execute("SELECT unit, role, pid, token FROM process")}
             return
         db.execute("BEGIN")
@@ -113,9 +115,10 @@ class StateStore:
             self.db.executemany("DELETE FROM record WHERE name = ?", [(name,) for name in forgotten])
             self.db.executemany("INSERT OR REPLACE INTO record VALUES (?, ?)", [(r.name, msgspec.json.encode(r)) for r in records])
             self.db.executemany("INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?, ?)", self._new_processes(records))
-            self.db.execute("DELETE FROM job")
-            self.db.executemany("INSERT INTO job VALUES (?, ?)", list(jobs.items()))
+            self.db.executemany("DELETE FROM job WHERE unit = ?", [(unit,) for unit in self._written_jobs.keys() - jobs.keys()])
+            self.db.executemany("INSERT OR REPLACE INTO job VALUES (?, ?)", [job for job in jobs.items() if self._written_jobs.get(job[0]) != job[1]])
             self.db.execute("COMMIT")
+            self._written_jobs = dict(jobs)
             self._broken = False
         except sqlite3.Error as error:
             if self.db.in_transaction:

@@ -5,8 +5,6 @@ Follows systemd.service(5) and the recorded facts. `machine` decides which move 
 
 from __future__ import annotations
 
-import copy
-
 from unitd.manager import restart
 from unitd.manager.states import (
     CLD_EXITED,
@@ -61,7 +59,7 @@ class Step:
     """One step under way: a copy of the record to change, and the effects collected."""
 
     def __init__(self, record: Record, unit: Unit, now: float, jitter: float) -> None:
-        self.r = copy.copy(record)
+        self.r = record.copy()
         self.r.deadlines = dict(record.deadlines)
         self.u, self.s, self.now, self.jitter = unit, unit.service, now, jitter
         self.effects: list[Effect] = []

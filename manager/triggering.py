@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import copy
-
 from unitd.manager import restart
 from unitd.manager.states import Changed, Effect, Finished, Log, Record
 from unitd.manager.triggerstates import TriggerState
@@ -23,7 +21,7 @@ class Step:
     """One step of a machine: a record of its own to change, and the effects so far."""
 
     def __init__(self, record: Record, unit: Unit, now: float, jitter: float) -> None:
-        self.r, self.unit, self.now, self.jitter = copy.copy(record), unit, now, jitter
+        self.r, self.unit, self.now, self.jitter = record.copy(), unit, now, jitter
         self.r.deadlines = dict(record.deadlines)
         self.effects: list[Effect] = []
 
