@@ -5,7 +5,7 @@ from __future__ import annotations
 from unitd.bus.messages import Reply, Request
 from unitd.bus.server import Peer
 from unitd.manager.jobs import Refused
-from unitd.manager.verbs import (
+from unitd.manager.verbs import (  # noqa: F401 - importing them fills VERBS
     clean,
     control,
     files,
@@ -23,24 +23,6 @@ from unitd.manager.verbs import (
 )
 from unitd.manager.verbs.base import VERBS, Context, failure
 from unitd.units.errors import ValueProblem
-
-#: Every module that has verbs; importing them filled `VERBS`.
-MODULES = (
-    clean,
-    control,
-    files,
-    jobs,
-    live,
-    logs,
-    overrides,
-    questions,
-    rolling,
-    scale,
-    sockets,
-    supervision,
-    transient,
-    triggers,
-)
 
 
 async def handle(context: Context, request: Request, peer: Peer) -> Reply:
