@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from unitd.manager.cells import start_up, stop_down, stop_requested
 from unitd.manager.deadlines import deadline
 from unitd.manager.ends import empty_final, empty_running, empty_starting, empty_stopping, exec_done, exited, pid_file, spawned
 from unitd.manager.notices import notified
@@ -42,14 +43,6 @@ def start(st: Step, event: Start) -> None:
     st.start(event)
 
 
-def start_running(st: Step, event: Start) -> None:
-    st.finish("start", "done")
-
-
-def stop_down(st: Step, event: Stop) -> None:
-    st.finish("stop", "done")
-
-
 def stop_waiting(st: Step, event: Stop) -> None:
     """In auto-restart nothing runs: the planned restart is dropped, the result stays."""
     st.disarm("restart")
@@ -60,17 +53,13 @@ def stop_waiting(st: Step, event: Stop) -> None:
 
 def stop_starting(st: Step, event: Stop) -> None:
     """What is not up yet is not asked by ExecStop= but killed."""
-    requested(st, event)
+    stop_requested(st, event)
     st.enter_signal("stop-sigterm", "success")
 
 
 def stop_up(st: Step, event: Stop) -> None:
-    requested(st, event)
+    stop_requested(st, event)
     st.enter_stop("success")
-
-
-def requested(st: Step, event: Stop) -> None:
-    st.r.stop_requested = "restart" if event.restart else "stop"
 
 
 def reload(st: Step, event: Reload) -> None:
@@ -141,11 +130,11 @@ def on_its_way(st: Step, event: Any) -> None:
 
 def stop_again(st: Step, event: Stop) -> None:
     """It is going down already; from now on because it was asked to."""
-    requested(st, event)
+    stop_requested(st, event)
 
 
 _starting = row(start=on_its_way, stop=stop_starting, empty=empty_starting, pid_file=pid_file, oom=out_of_memory)
-_reloading = row(start=start_running, stop=stop_starting, reload=on_its_way, pid_file=pid_file, oom=out_of_memory)
+_reloading = row(start=start_up, stop=stop_starting, reload=on_its_way, pid_file=pid_file, oom=out_of_memory)
 _stopping = row(stop=stop_again, empty=empty_stopping)
 _final = row(stop=stop_again, empty=empty_final)
 
@@ -157,8 +146,8 @@ TABLE: dict[str, dict[type, Handler]] = {
     "start-pre": _starting,
     "start": _starting,
     "start-post": _starting,
-    "running": row(start=start_running, stop=stop_up, reload=reload, empty=empty_running, pid_file=pid_file, oom=out_of_memory),
-    "exited": row(start=start_running, stop=stop_up, reload=reload, oom=out_of_memory),
+    "running": row(start=start_up, stop=stop_up, reload=reload, empty=empty_running, pid_file=pid_file, oom=out_of_memory),
+    "exited": row(start=start_up, stop=stop_up, reload=reload, oom=out_of_memory),
     "reload": _reloading,
     "reload-signal": _reloading,
     "reload-notify": _reloading,

@@ -8,7 +8,7 @@ from __future__ import annotations
 import copy
 
 from unitd.manager import restart
-from unitd.manager.states import Effect, Event, Finished, Record, Reload, ResetFailed, Start, Stop
+from unitd.manager.states import Effect, Event, Finished, Record
 from unitd.manager.triggering import DOWN, Step, is_down
 from unitd.manager.triggerstates import Activate, Activated, AskPath, PathEvent, PathFacts, PathState, Resumed, TriggerChanged, UnwatchPath
 from unitd.units.model import Unit
@@ -20,20 +20,10 @@ _LASTING = ("PathExists", "PathExistsGlob", "DirectoryNotEmpty")
 def step(record: Record, unit: Unit, event: Event, now: float, jitter: float = 0.0) -> tuple[Record, list[Effect]]:
     """The record after `event`, and what to do."""
     s = _PathStep(record, unit, now, jitter)
+    if s.job(event):
+        return s.r, s.effects
     sub = record.sub
     match event:
-        case Start():
-            s.start(event)
-        case Stop():
-            if sub not in DOWN:
-                s.do(UnwatchPath())
-                s.r.result = "success"
-                s.enter("dead")
-            s.do(Finished("stop", "done"))
-        case Reload():
-            s.do(Finished("reload", "failed"))
-        case ResetFailed():
-            s.reset()
         case PathFacts():
             s.facts(event)
         case PathEvent() if sub == "waiting":
@@ -42,7 +32,7 @@ def step(record: Record, unit: Unit, event: Event, now: float, jitter: float = 0
             else:
                 s.do(AskPath(watch=True))
         case Activated() if sub == "running" and event.problem:
-            s.fail("resources", f"{unit.name} cannot activate its unit: {event.problem}")
+            s.not_activated(event.problem)
         case TriggerChanged() if sub in ("waiting", "running"):
             if event.state.start_limit_hit:
                 s.do(UnwatchPath())
@@ -61,15 +51,11 @@ class _PathStep(Step):
         super().__init__(record, unit, now, jitter)
         self.p = self.r.path = copy.deepcopy(record.path) if record.path is not None else PathState()
 
-    def start(self, event: Start) -> None:
-        r = self.r
-        r.condition_result, r.assert_result = event.condition, event.condition and event.assertion
-        if not r.assert_result:
-            self.do(Finished("start", "assert" if event.condition else "done"))
-        elif r.sub not in DOWN:
-            self.do(Finished("start", "done"))
-        else:
-            self.do(AskPath(starting=event.invocation, make=True, watch=True))
+    def question(self, invocation: str) -> Effect:
+        return AskPath(starting=invocation, make=True, watch=True)
+
+    def rest(self) -> None:
+        self.do(UnwatchPath())
 
     def facts(self, f: PathFacts) -> None:
         """Look at what is there (path_enter_waiting in systemd). The watch stands already, so nothing is missed between."""

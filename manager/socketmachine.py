@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from unitd.manager import restart
+from unitd.manager.cells import start_up, stop_down, stop_requested
 from unitd.manager.socketstates import (
     CheckService,
     Connection,
@@ -77,21 +78,13 @@ def checked(st: SocketStep, event: SocketChecked) -> None:
     st.enter_start_pre()
 
 
-def start_up(st: SocketStep, event: Start) -> None:
-    st.finish("start", "done")
-
-
-def stop_down(st: SocketStep, event: Stop) -> None:
-    st.finish("stop", "done")
-
-
 def stop_starting(st: SocketStep, event: Stop) -> None:
-    st.r.stop_requested = "restart" if event.restart else "stop"
+    stop_requested(st, event)
     st.enter_signal("stop-pre-sigterm", "success")
 
 
 def stop_up(st: SocketStep, event: Stop) -> None:
-    st.r.stop_requested = "restart" if event.restart else "stop"
+    stop_requested(st, event)
     st.enter_stop_pre("success")
 
 

@@ -9,7 +9,7 @@ import copy
 import hashlib
 import math
 
-from unitd.manager.states import ArmTimer, Deadline, DisarmTimer, Effect, Event, Finished, Log, Record, Reload, ResetFailed, Start, Stop
+from unitd.manager.states import ArmTimer, Deadline, DisarmTimer, Effect, Event, Finished, Log, Record
 from unitd.manager.triggering import DOWN, Step, is_down
 from unitd.manager.triggerstates import (
     Activate,
@@ -39,16 +39,10 @@ _BY_UNIT = ("OnUnitActiveSec", "OnUnitInactiveSec")
 def step(record: Record, unit: Unit, event: Event, now: float, jitter: float = 0.0) -> tuple[Record, list[Effect]]:
     """The record after `event`, and what to do."""
     s = _TimerStep(record, unit, now, jitter)
+    if s.job(event):
+        return s.r, s.effects
     sub = record.sub
     match event:
-        case Start():
-            s.start(event)
-        case Stop():
-            s.stop()
-        case Reload():
-            s.do(Finished("reload", "failed"))
-        case ResetFailed():
-            s.reset()
         case TimerFacts():
             s.facts(event)
         case Deadline() if sub == "waiting" and s.r.deadlines.get(event.name, (0, -1))[1] == event.generation:
@@ -91,24 +85,10 @@ class _TimerStep(Step):
         # After a reload of the definition there may be fewer values than before.
         self.t.spent = [i for i in self.t.spent if i < len(unit.timer.values)]
 
-    def start(self, event: Start) -> None:
-        r = self.r
-        r.condition_result, r.assert_result = event.condition, event.condition and event.assertion
-        if not r.assert_result:
-            self.do(Finished("start", "assert" if event.condition else "done"))
-        elif r.sub not in DOWN:
-            self.do(Finished("start", "done"))
-        else:
-            self.do(AskTimer(starting=event.invocation))
+    def question(self, invocation: str) -> Effect:
+        return AskTimer(starting=invocation)
 
-    def stop(self) -> None:
-        if self.r.sub not in DOWN:
-            self.disarm()
-            self.r.result = "success"
-            self.enter("dead")
-        self.do(Finished("stop", "done"))
-
-    def disarm(self) -> None:
+    def rest(self) -> None:
         self.t.next, self.t.next_at = 0, 0.0
         if self.r.deadlines.pop(_TIMER, None) is not None:
             self.do(DisarmTimer(_TIMER))
@@ -137,7 +117,7 @@ class _TimerStep(Step):
     def wait(self, f: TimerFacts) -> None:
         """Compute when the timer elapses next, and wait for that (timer_enter_waiting in systemd)."""
         if f.trigger.problem:
-            self.disarm()
+            self.rest()
             self.fail("resources", f.trigger.problem)
             return
         timer, t = self.unit.timer, self.t
@@ -167,7 +147,7 @@ class _TimerStep(Step):
             times.append(at)
             t.due[index] = at
         if not times and not realtimes and not timer.on_clock_change and not timer.on_timezone_change:
-            self.disarm()
+            self.rest()
             self.r.result = "success"
             self.enter("elapsed" if remains else "dead")
             return
@@ -222,14 +202,14 @@ class _TimerStep(Step):
             told.append(("TRIGGER_TIMER_REALTIME_USEC", str(t.next)))
         if t.next_at:
             told.append(("TRIGGER_TIMER_MONOTONIC_USEC", str(round(t.next_at * SECOND))))
-        self.disarm()
+        self.rest()
         self.enter("running")
         self.do(Activate(tuple(told), stamp=self.unit.timer.persistent))
 
     def activated(self, event: Activated) -> None:
         self.t.last, self.t.last_at = event.realtime, self.now
         if event.problem:
-            self.fail("resources", f"{self.unit.name} cannot activate its unit: {event.problem}")
+            self.not_activated(event.problem)
 
     def clock_changed(self, event: ClockChanged) -> None:
         if self.t.last > event.realtime:  # the clock was set back: what lies in its future now shall happen again

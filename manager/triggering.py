@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from unitd.manager import restart
-from unitd.manager.states import Changed, Effect, Finished, Log, Record
+from unitd.manager.states import Changed, Effect, Event, Finished, Log, Record, Reload, ResetFailed, Start, Stop
 from unitd.manager.triggerstates import TriggerState
 from unitd.units.model import Unit
 
@@ -34,6 +34,54 @@ class Step:
         old, self.r.sub = self.r.sub, sub
         if old != sub:
             self.do(Changed(old, sub))
+
+    # -- what timers and paths do alike
+
+    def job(self, event: Event) -> bool:
+        """Act on a job or on reset-failed, which mean the same to both; False for any other event."""
+        match event:
+            case Start():
+                self.start(event)
+            case Stop():
+                self.stop()
+            case Reload():
+                self.do(Finished("reload", "failed"))
+            case ResetFailed():
+                self.reset()
+            case _:
+                return False
+        return True
+
+    def start(self, event: Start) -> None:
+        """Refuse, be done, or ask for the facts that the start needs."""
+        r = self.r
+        r.condition_result, r.assert_result = event.condition, event.condition and event.assertion
+        if not r.assert_result:
+            self.do(Finished("start", "assert" if event.condition else "done"))
+        elif r.sub not in DOWN:
+            self.do(Finished("start", "done"))
+        else:
+            self.do(self.question(event.invocation))
+
+    def stop(self) -> None:
+        """Be dead."""
+        if self.r.sub not in DOWN:
+            self.rest()
+            self.r.result = "success"
+            self.enter("dead")
+        self.do(Finished("stop", "done"))
+
+    def question(self, invocation: str) -> Effect:
+        """What asks for the facts that a start needs."""
+        raise NotImplementedError
+
+    def rest(self) -> None:
+        """Watch nothing any more."""
+        raise NotImplementedError
+
+    def not_activated(self, problem: str) -> None:
+        """The unit to activate cannot be started."""
+        self.fail("resources", f"{self.unit.name} cannot activate its unit: {problem}")
 
     def may_start(self, invocation: str, trigger: TriggerState, problem: str = "") -> bool:
         """Begin a new activation, or end the start job with the reason why not."""
