@@ -5,72 +5,74 @@ A file of the same name takes their place. They only order and group; what the m
 
 from __future__ import annotations
 
+from unitd.units.errors import ValueProblem
 from unitd.units.model import Unit, UnitSection
+from unitd.units.names import unescape_path
 
-#: name | Requires | Wants | After | flags: i AllowIsolate=yes, n DefaultDependencies=no, m RefuseManualStart=yes
+#: name | Description, as systemd 252 has it | Requires | Wants | After | flags: i AllowIsolate=yes, n DefaultDependencies=no, m RefuseManualStart=yes
 _TARGETS = """
-sysinit||local-fs swap|local-fs swap|
-basic|sysinit|sockets timers paths slices|sysinit sockets paths slices|
-multi-user|basic||basic rescue|i
-graphical|multi-user||multi-user rescue|i
-rescue|sysinit||sysinit|i
-emergency||||i
-network|||network-pre|
-network-online|||network|
-network-pre||||
-nss-lookup||||
-nss-user-lookup||||
-time-set||||
-time-sync|||time-set|
-local-fs-pre||||n
-local-fs|||local-fs-pre|n
-remote-fs-pre||||
-remote-fs|||remote-fs-pre|
-swap||||n
-cryptsetup-pre||||n
-cryptsetup||||n
-veritysetup||||n
-integritysetup||||n
-sockets||||
-timers||||
-paths||||
-slices||||n
-getty||||
-getty-pre||||
-rpcbind||||
-sound||||
-bluetooth||||
-printer||||
-smartcard||||
-usb-gadget||||
-boot-complete||||
-first-boot-complete||||
-umount||||nm
-shutdown||||nm
-final||||nm
-exit||||ni
-reboot||||ni
-poweroff||||ni
-halt||||ni
-kexec||||ni
-sleep||||n
-suspend||||n
-hibernate||||n
-system-update||||
-system-update-pre||||
-initrd||||n
-initrd-fs||||n
-initrd-root-fs||||n
+sysinit|System Initialization||local-fs swap|local-fs swap|
+basic|Basic System|sysinit|sockets timers paths slices|sysinit sockets paths slices|
+multi-user|Multi-User System|basic||basic rescue|i
+graphical|Graphical Interface|multi-user||multi-user rescue|i
+rescue|Rescue Mode|sysinit||sysinit|i
+emergency|Emergency Mode||||i
+network|Network|||network-pre|
+network-online|Network is Online|||network|
+network-pre|Preparation for Network||||
+nss-lookup|Host and Network Name Lookups||||
+nss-user-lookup|User and Group Name Lookups||||
+time-set|System Time Set||||
+time-sync|System Time Synchronized|||time-set|
+local-fs-pre|Preparation for Local File Systems||||n
+local-fs|Local File Systems|||local-fs-pre|n
+remote-fs-pre|Preparation for Remote File Systems||||
+remote-fs|Remote File Systems|||remote-fs-pre|
+swap|Swaps||||n
+cryptsetup-pre|Local Encrypted Volumes (Pre)||||n
+cryptsetup|Local Encrypted Volumes||||n
+veritysetup|Local Verity Protected Volumes||||n
+integritysetup|Local Integrity Protected Volumes||||n
+sockets|Socket Units||||
+timers|Timer Units||||
+paths|Path Units||||
+slices|Slice Units||||n
+getty|Login Prompts||||
+getty-pre|Preparation for Logins||||
+rpcbind|RPC Port Mapper||||
+sound|Sound Card||||
+bluetooth|Bluetooth Support||||
+printer|Printer Support||||
+smartcard|Smart Card||||
+usb-gadget|Hardware activated USB gadget||||
+boot-complete|Boot Completion Check||||
+first-boot-complete|First Boot Complete||||
+umount|Unmount All Filesystems||||nm
+shutdown|System Shutdown||||nm
+final|Late Shutdown Services||||nm
+exit|Exit the Container||||ni
+reboot|System Reboot||||ni
+poweroff|System Power Off||||ni
+halt|System Halt||||ni
+kexec|Reboot via kexec||||ni
+sleep|Sleep||||n
+suspend|Suspend||||n
+hibernate|System Hibernation||||n
+system-update|Offline System Update||||
+system-update-pre|Offline System Update (Pre)||||
+initrd|Initrd Default Target||||n
+initrd-fs|Initrd File Systems||||n
+initrd-root-fs|Initrd Root File System||||n
 """
 
 
 def _read() -> dict[str, UnitSection]:
     found = {}
     for line in _TARGETS.strip().splitlines():
-        name, requires, wants, after, flags = line.split("|")
+        name, description, requires, wants, after, flags = line.split("|")
         lists = {"Requires": requires, "Wants": wants, "After": after}
         found[f"{name}.target"] = UnitSection(
-            description=name.replace("-", " ").capitalize(),
+            description=description,
             documentation=("man:systemd.special(7)",),
             dependencies={kind: tuple(f"{n}.target" for n in text.split()) for kind, text in lists.items() if text},
             allow_isolate="i" in flags,
@@ -81,6 +83,12 @@ def _read() -> dict[str, UnitSection]:
 
 
 TARGETS = _read()
+_SLICES = {
+    "-.slice": "Root Slice",
+    "system.slice": "System Slice",
+    "user.slice": "User and Session Slice",
+    "machine.slice": "Virtual Machine and Container Slice",
+}
 #: Other names of built-in units.
 ALIASES = {"default.target": "multi-user.target", "runlevel3.target": "multi-user.target", "runlevel5.target": "graphical.target"}
 #: Directories that belong to systemd. Which units the machine boots with is written there: unitd starts none of that by itself.
@@ -96,8 +104,16 @@ def built_in(name: str) -> Unit | None:
     """The unit of this name that exists without a file, with no default dependencies yet; None if there is none."""
     section = TARGETS.get(name)
     if section is None and name.endswith(".slice"):
-        section = UnitSection(description="Root Slice" if name == "-.slice" else f"Slice {name.removesuffix('.slice').replace('-', '/')}")
+        section = UnitSection(description=_SLICES.get(name) or _path_of(name))
     return Unit(name, names=(name,), unit=section) if section is not None else None
+
+
+def _path_of(slice: str) -> str:
+    """What systemd calls a slice that has no file."""
+    try:
+        return f"Slice {unescape_path(slice.removesuffix('.slice'))}"
+    except ValueProblem:
+        return slice
 
 
 def is_systemds(directory: str) -> bool:

@@ -42,6 +42,27 @@ def test_every_target_exists_without_a_file(tmp_path: Path, name: str) -> None:
     assert Loader([str(tmp_path)]).load(name).load_state == "loaded"
 
 
+@pytest.mark.parametrize(
+    ("name", "description"),
+    [
+        ("local-fs.target", "Local File Systems"),
+        ("swap.target", "Swaps"),
+        ("multi-user.target", "Multi-User System"),
+        ("nss-lookup.target", "Host and Network Name Lookups"),
+        ("-.slice", "Root Slice"),
+        ("system.slice", "System Slice"),
+        ("user.slice", "User and Session Slice"),
+        ("a-b.slice", "Slice /a/b"),
+        ("system-x\\x2dy.slice", "Slice /system/x-y"),
+        ("a--b.slice", "a--b.slice"),
+        ("a\\y.slice", "a\\y.slice"),
+    ],
+)
+def test_descriptions_are_systemds(tmp_path: Path, name: str, description: str) -> None:
+    """As systemd 252 shows them for units that have no file, or the file that comes with it."""
+    assert Loader([str(tmp_path)]).load(name).unit.description == description
+
+
 def test_default_target_is_an_alias_until_a_file_says_otherwise(tmp_path: Path) -> None:
     write(tmp_path, "default.target.wants/a.service", "")
     loader = Loader([str(tmp_path)])
