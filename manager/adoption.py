@@ -59,6 +59,7 @@ class Adoption:
         self.errors: dict[str, tuple[int, int, str]] = {}
         self.logger = (0, -1)  # pid, pidfd
         self.logger_born = 0.0
+        self.no_logger_errno = 0
         self.orphans: dict[str, list[tuple[int, str]]] = {}  # unit -> (pid, token) of which there is no record
         self.same_warden = True
 
@@ -116,6 +117,11 @@ class Adoption:
                 if self.logger[1] >= 0:
                     os.close(self.logger[1])
                 self.logger = pid, pidfd
+                if pid <= 0:
+                    self.no_logger(error)
+                elif self.no_logger_errno:
+                    self.no_logger_errno = 0
+                    log.info("the logger runs again")
                 continue
             if token.startswith(consolelink.CONSOLE_ID):
                 if pidfd >= 0:
@@ -125,7 +131,7 @@ class Adoption:
             if self.app.systemd is not None and pid > 0:
                 self.app.systemd.spawned(pid, pidfd)
             if unit is not None:
-                self.app.engine.dispatch(unit, Spawned(token, pid, error))
+                self.app.engine.dispatch(unit, Spawned(token, pid, error, procinfo.why_no_process(error) if error else ""))
 
     def exited(self, exits: list[tuple[int, int, str, int]]) -> None:
         for seq, pid, token, status in exits:
@@ -146,7 +152,7 @@ class Adoption:
             end = exit_of(status)
             code, error, step = self.errors.pop(token, (0, 0, ""))
             if step and end.code == CLD_EXITED and end.status == code:
-                end = Exit(end.code, end.status, step, error)
+                end = Exit(end.code, end.status, step, error, os.strerror(error) if error else "")
             unit, key = self.app.processes.exited(pid, token)
             if unit is None and token:
                 unit = token.partition("|")[0]
@@ -193,6 +199,7 @@ class Adoption:
         engine = self.app.engine
         for unit, kids in self.orphans.items():
             self.rebuild(unit, kids)
+        self.rebuild_sockets()
         self.app.sockets.resume()
         for record in list(engine.records.values()):
             self.resume(record)
@@ -210,6 +217,18 @@ class Adoption:
         engine.records[unit.name] = rebuild.record_for(unit, kids, invocations, self.app.executor.realtime())
         engine.changed.add(unit.name)
         log.warning("%s: its record is lost; by its processes (%s) it is %s", name, ", ".join(str(pid) for pid, _ in kids), engine.record(name).sub)
+
+    def rebuild_sockets(self) -> None:
+        """Sockets that are open though their unit is said to be down: nobody who connects shall be refused."""
+        engine, sockets = self.app.engine, self.app.sockets
+        for name in sockets.listeners.fds:
+            if name in engine.records and engine.record(name).sub not in DOWN:
+                continue
+            unit = engine.unit(name)
+            busy = not unit.socket.accept and any(engine.is_up(service) for service in sockets.services(unit))
+            engine.records[unit.name] = rebuild.socket_record(unit.name, busy, self.app.executor.realtime())
+            engine.changed.add(unit.name)
+            log.warning("%s: its record is lost; its sockets are open, so it is %s", name, engine.record(name).sub)
 
     def resume(self, record: Record) -> None:
         """Timers go on with their remaining time; a process that was asked for but never made is asked for again."""
@@ -271,10 +290,14 @@ class Adoption:
         """Ask the warden for a logger process and hand it every pipe."""
         import socket
 
-        self.logger_born = self.app.loop.time()
-
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         import unitd
+
+        self.logger_born = self.app.loop.time()
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            self.no_logger(error.errno or 0)
+            return
 
         package = os.path.dirname(os.path.dirname(os.path.abspath(unitd.__file__)))
         script = os.path.join(package, "unitd", "manager", "logger.py")
@@ -292,3 +315,10 @@ class Adoption:
         self.app.link.spawn([(spec, [theirs.fileno(), 2])])
         theirs.close()
         self.app.log_link.attach(ours)
+
+    def no_logger(self, number: int) -> None:
+        """There can be none now (errno `number`). Until there is one the bytes wait in their pipes."""
+        if number != self.no_logger_errno:
+            log.error("cannot start the logger, because %s; output waits for it; trying again every second", procinfo.why_no_process(number))
+        self.no_logger_errno = number
+        self.app.loop.call_later(1, self.start_logger)

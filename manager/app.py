@@ -50,6 +50,7 @@ from unitd.manager.triggers import Triggers
 from unitd.manager.unitcache import KeptUnits
 from unitd.manager.verbs.base import Context
 from unitd.manager.views import Views
+from unitd.manager.voice import Voice
 from unitd.units import pools, special
 from unitd.units.loader import Loader, default_unit_paths, host_facts
 
@@ -64,7 +65,7 @@ class App:
         self.config, self.loop, self.environ, self.selector = config, loop, environ, selector
         self.stopping = self.detached = False
         self.exit_code = 0
-        self.unacknowledged = 0
+        self.unacknowledged, self.saving = 0, 0.0
         self.pid_file = os.environ.pop("UNITD_PIDFILE", "")
         self.done: asyncio.Future[int] = loop.create_future()
         self.paths = list(config.unit_path) or default_unit_paths(os.getuid(), dict(os.environ))
@@ -136,7 +137,10 @@ class App:
         forgotten, self.engine.forgotten = self.engine.forgotten, set()
         if changed or forgotten or self.engine.jobs_changed:
             self.engine.jobs_changed = False
-            self.store.save([self.engine.record(n) for n in changed], {j.unit: j.type for j in self.engine.jobs.values()}, forgotten)
+            if not self.store.save([self.engine.record(n) for n in changed], {j.unit: j.type for j in self.engine.jobs.values()}, forgotten):
+                self.engine.jobs_changed = True  # a later turn writes it, also when nothing else happens
+                if self.saving <= self.loop.time():
+                    self.saving = self.loop.call_later(3, self.executor.later).when()
         for name in forgotten:
             if self.own_files.forget(name):
                 self.units.drop(name)
@@ -367,7 +371,8 @@ def main() -> int:
     environ = {k: v for k, v in os.environ.items() if k != "UNITD_WARDEN_FD"}
     config = msgspec.json.decode(os.environ[takeover.CONFIG], type=Config)
     setproctitle.setproctitle("unitd: manager")
-    logging.basicConfig(stream=sys.stderr, format="unitd: %(message)s", level=getattr(logging, config.log_level.upper()))
+    voice = Voice()
+    logging.basicConfig(handlers=[voice], format="unitd: %(message)s", level=getattr(logging, config.log_level.upper()))
     for name in [k for k in os.environ if k.startswith("UNITD_") and k not in ("UNITD_WARDEN_FD", "UNITD_PIDFILE", "UNITD_CGROUP")]:
         del os.environ[name]
     for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "INVOCATION_ID", "FDSTORE", "MAINPID", "JOURNAL_STREAM"):
@@ -382,6 +387,7 @@ def main() -> int:
         setproctitle.setproctitle("unitd: manager")
     selector = BeatingSelector()
     loop = asyncio.SelectorEventLoop(selector)
+    voice.attach(loop)
     app = App(config, loop, environ, selector)
     try:
         return loop.run_until_complete(app.run())

@@ -7,6 +7,8 @@ import os
 import sys
 from _queue import SimpleQueue
 
+from unitd.manager import stderr
+
 _PRESS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "logpress.py")
 _BACKLOG = 8
 
@@ -56,7 +58,7 @@ class Backstage:
             self.child = os.posix_spawn(sys.executable, [sys.executable, "-I", _PRESS, directory, how], {"PATH": "/usr/bin:/bin"}, file_actions=null)
             self.pidfd = os.pidfd_open(self.child)
         except OSError as error:
-            os.write(2, f"unitd: cannot compress {directory}, because {error.strerror}\n".encode())
+            stderr.write(f"unitd: cannot compress {directory}, because {error.strerror}\n".encode())
 
     def ended(self) -> None:
         """The compressor has ended; start the next."""

@@ -34,8 +34,9 @@ def spawned(st: Step, event: Spawned) -> None:
 
 def no_process(st: Step, event: Spawned) -> None:
     """fork failed: Result=resources."""
-    st.do(Log("error", f"cannot make a process for {st.u.name}: errno {event.errno}"))
-    st.r.last_failure = f"the manager cannot make a process (errno {event.errno})"
+    because = event.reason or f"errno {event.errno}"
+    st.do(Log("error", f"{st.u.name}: cannot make a process, because {because}"))
+    st.r.last_failure = f"the manager cannot make a process, because {because}"
     if st.r.sub in STOPPING or st.r.sub in FINAL or st.r.sub == "stop-post":
         st.enter_signal("final-sigterm", "resources")
     elif st.r.sub in RELOADING:
@@ -62,7 +63,7 @@ def failing_step(st: Step, exit: Exit, role: str, ignored: bool) -> None:
     """Say which set-up step failed in the child, if one did; also when the failure does not count (prefix -)."""
     if not exit.step:
         return
-    said = f"{role}= failed at step {exit.step} (exit code {exit.status}, errno {exit.errno})"
+    said = f"{role}= failed at step {exit.step} (exit code {exit.status}, {exit.reason or f'errno {exit.errno}'})"
     if ignored:
         st.do(Log("warning", f"{st.u.name}: {said}; ignored, because of its prefix -"))
     else:

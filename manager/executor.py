@@ -15,9 +15,9 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from unitd.manager import conditions, credentials, inotify, pidfile, procinfo, resources, spawnspec, users
+from unitd.manager import conditions, credentials, inotify, pidfile, procinfo, resources, room, spawnspec, users
 from unitd.manager.machines import commands
-from unitd.manager.passing import Passed, Passing
+from unitd.manager.passing import Passed, Passing, data_file
 from unitd.manager.states import (
     ArmTimer,
     Cleanup,
@@ -153,8 +153,10 @@ class Executor:
         command = commands(unit, effect.role)[effect.index]
         self.processes.begin(unit.name, effect.token)
         try:
+            room.check(self.processes.coming(), effect.role)
             context, fds = self._context(unit, record, effect)
             spec, problems = spawnspec.build(unit, command, effect.role, context)
+            self._pipes(unit, effect, spec, fds)
         except users.UserError as error:
             self.log("error", f"{unit.name}: {error}")
             self._refuse(unit.name, effect.token, error.exit_code, "USER" if error.exit_code == 217 else "GROUP")
@@ -164,13 +166,20 @@ class Executor:
             self._refuse(unit.name, effect.token, 243, "CREDENTIALS")
             return
         except OSError as error:
-            self.log("error", f"{unit.name}: cannot prepare {effect.role}=, because {error.filename or ''}: {error.strerror}")
-            self.loop.call_soon(self.engine.dispatch, unit.name, Spawned(effect.token, 0, error.errno or 5))
+            reason = (f"{error.filename}: " if error.filename else "") + (error.strerror or str(error))
+            self.log("error", f"{unit.name}: cannot prepare {effect.role}=, because {reason}")
+            self.processes.spawned(effect.token, 0, -1)
+            self.loop.call_soon(self.engine.dispatch, unit.name, Spawned(effect.token, 0, error.errno or 5, reason))
             return
         for problem in problems:
             self.log("warning", f"{unit.name}: {problem}")
         for amend in self.amenders:
             amend(unit, effect.role, spec, fds)
+        self._spawns.append((spec, fds))
+        self.later()
+
+    def _pipes(self, unit: Unit, effect: Spawn, spec: SpawnSpec, fds: list[int]) -> None:
+        """Those that tell when exec is done, and when a Type=idle service may go on. Raises OSError."""
         if effect.wants_exec_done:
             reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
             spec["execfd"] = len(fds)
@@ -183,20 +192,18 @@ class Executor:
             fds.append(reader)
             self._close_after.append(reader)
             self._idle.append(writer)
-        self._spawns.append((spec, fds))
-        self.later()
 
     def flush(self) -> None:
         """Send the spawn requests of this turn in one message."""
         if self._spawns:
             spawns, self._spawns = self._spawns, []
             self.link.spawn(spawns)
-        for fd in self._close_after:
-            os.close(fd)
-        self._close_after.clear()
+        while self._close_after:
+            os.close(self._close_after.pop())
 
     def _refuse(self, name: str, token: str, code: int, step: str) -> None:
         """A child that would fail at once: report the failure it would have had."""
+        self.processes.spawned(token, 0, -1)
         self.loop.call_soon(self.engine.dispatch, name, Spawned(token, -1))
         self.loop.call_soon(self.engine.dispatch, name, Exited(token, -1, Exit(1, code, step)))
 
@@ -244,7 +251,7 @@ class Executor:
         stdin = None
         if unit.exec.standard_input == "data":
             stdin = len(fds)
-            fds.append(_data_file(unit.exec.standard_input_data))
+            fds.append(data_file(unit.exec.standard_input_data))
             self._close_after.append(fds[-1])
         user = users.resolve_user(unit.exec)
         monitor = self.engine.monitors.get(unit.name, {})
@@ -391,11 +398,3 @@ class Executor:
         self._unwatch_memory(unit.name)
         self.controllers.remove(unit, record.cgroup)
         self.processes.unit_down(unit.name)
-
-
-def _data_file(data: bytes) -> int:
-    """A file without a name that has `data` (StandardInput=data)."""
-    fd = os.memfd_create("unitd-stdin", os.MFD_CLOEXEC)
-    os.write(fd, data)
-    os.lseek(fd, 0, os.SEEK_SET)
-    return fd

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from unitd.manager import patience, wire
+from unitd.manager import patience, stderr, wire
 
 if TYPE_CHECKING:
     from unitd.manager.bag import Bag
@@ -24,9 +24,9 @@ _GOODBYE = 5.0  # for the logger to write what it has
 
 
 def say(message: str) -> None:
-    """One line of the warden's own."""
+    """One line of the warden's own. Where nobody reads it is lost: the warden waits for nobody."""
     try:
-        os.write(2, f"unitd: warden: {message}\n".encode("utf-8", "replace"))
+        stderr.write(f"unitd: warden: {message}\n".encode("utf-8", "replace"))
     except OSError:
         return
 
@@ -73,7 +73,11 @@ class Keeper:
 
     def _spawn(self, reserve: bool = False) -> tuple[int, socket.socket | None]:
         """(pid, our end of the conversation) of a new manager; (0, None) if there cannot be one now."""
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        except OSError as error:
+            say(f"cannot start the manager, because {error.strerror}; trying again")
+            return 0, None
         wire.Channel(theirs)  # for its buffer sizes
         theirs.setblocking(True)
         own = ["UNITD_WARDEN_FD=3", f"UNITD_STILLBORN={self.stillborn}", f"{patience.RESERVE}={int(reserve)}"]

@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from unitd.manager import listening
+from unitd.manager import listening, room
 from unitd.manager.listening import ListenError
 from unitd.units.model import Unit
 from unitd.units.socket import Listener, descriptor_name
@@ -159,6 +159,7 @@ class Listeners:
     @staticmethod
     def accept(fd: int) -> socket.socket | None:
         """One waiting connection, non-blocking; None if there is none (any more). Raises OSError for a lack of descriptors or memory."""
+        room.check()  # whoever is not accepted now waits in the backlog
         with socket.socket(fileno=os.dup(fd)) as listener:
             try:
                 connection, _ = listener.accept()

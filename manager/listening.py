@@ -10,6 +10,7 @@ import stat
 import struct
 from typing import Any
 
+from unitd.manager import room
 from unitd.units.socket import NETLINK, Listener, SocketSection
 
 _KINDS = {"stream": socket.SOCK_STREAM, "datagram": socket.SOCK_DGRAM, "seqpacket": socket.SOCK_SEQPACKET, "netlink": socket.SOCK_RAW}
@@ -40,6 +41,7 @@ class ListenError(Exception):
 def make(listener: Listener, section: SocketSection) -> tuple[int, list[str]]:
     """A non-blocking close-on-exec descriptor that listens, and warnings about options that the kernel did not take. Raises ListenError."""
     try:
+        room.check()
         if listener.kind == "fifo":
             return _fifo(listener, section), []
         if listener.kind == "special":

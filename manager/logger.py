@@ -22,7 +22,7 @@ if __name__ == "__main__" and "--package-dir" in sys.argv[1:-1]:
 import _signal  # type: ignore[import-not-found]  # signal and socket without their enums, half of this program's start
 import _socket
 
-from unitd.manager import rolling
+from unitd.manager import rolling, stderr
 from unitd.manager.backstage import Backstage
 from unitd.manager.logfile import Busy, UnitLog
 from unitd.manager.logpipe import capacity, grow, pending_bytes
@@ -225,7 +225,7 @@ class Logger:
             try:
                 self._command(marshal.loads(data), fds)
             except (ValueError, KeyError, TypeError, EOFError, AttributeError) as error:
-                os.write(2, f"unitd: logger: cannot read a command: {error!r}\n".encode())
+                stderr.write(f"unitd: logger: cannot read a command: {error!r}\n".encode())
             for fd in fds:
                 if fd not in self.pipes:
                     os.close(fd)

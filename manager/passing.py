@@ -60,3 +60,11 @@ class Passing:
     def _handed_over(self, unit: Unit, effect: Spawn) -> list[int]:
         """With the last command the connection of an instance is the service's alone, so that the peer sees its end."""
         return self.sockets.handed_over(unit) if effect.index + 1 == len(unit.service.exec_start) else []
+
+
+def data_file(data: bytes) -> int:
+    """A file without a name that has `data` (StandardInput=data)."""
+    fd = os.memfd_create("unitd-stdin", os.MFD_CLOEXEC)
+    os.write(fd, data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd

@@ -49,7 +49,7 @@ class Processes:
 
     def spawned(self, token: str, pid: int, pidfd: int) -> str | None:
         """It exists now; the unit, or None for a token nobody asked for."""
-        unit = self.owner.get(token)
+        unit = self.owner.get(token) if pid > 0 else self.owner.pop(token, None)
         if pid > 0:
             self.pids[pid] = token
             if pidfd >= 0:
@@ -57,6 +57,10 @@ class Processes:
             if unit:
                 self.sessions[unit].add(pid)
         return unit
+
+    def coming(self) -> int:
+        """How many processes are asked for and not there yet; each comes with a pidfd."""
+        return max(0, len(self.owner) - len(self.pids))
 
     def pid_of(self, token: str) -> int:
         """The process behind a token; 0 if there is none."""

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Collection, Iterable
 from typing import Any
+
+#: What keeps the kernel from making a process, beyond what strerror(3) says.
+_NO_PROCESS = {
+    errno.EAGAIN: "a limit of processes is reached (ulimit -u, TasksMax=, pids.max or kernel.pid_max)",
+    errno.ENOMEM: "memory ran out",
+    errno.EMFILE: "too many files are open (ulimit -n, LimitNOFILE= of unitd)",
+}
+
+
+def why_no_process(number: int) -> str:
+    """An errno of fork(2) in words."""
+    return _NO_PROCESS.get(number) or os.strerror(number)
 
 
 def _stat(pid: int) -> list[bytes]:

@@ -19,6 +19,13 @@ def role_of(token: str) -> str:
     return words[2] if len(words) > 2 else ""
 
 
+def socket_record(name: str, busy: bool, realtime: float) -> Record:
+    """A socket unit whose sockets are there: it listens, or its service (`busy`) does."""
+    record = Record(name, sub="running" if busy else "listening")
+    record.stamps = {"StateChange": realtime, "InactiveExit": realtime, "ActiveEnter": realtime}
+    return record
+
+
 def record_for(unit: Unit, kids: Sequence[tuple[int, str]], invocations: Mapping[int, str], realtime: float) -> Record:
     """What the unit must be, by its (pid, token)s that still run and the INVOCATION_ID of each.
 

@@ -220,7 +220,7 @@ def spawned(st: SocketStep, event: Spawned) -> None:
         st.r.control_pid = event.pid
         return
     st.r.control_token, st.r.control_role = "", ""
-    st.r.last_failure = f"the manager cannot make a process (errno {event.errno})"
+    st.r.last_failure = f"the manager cannot make a process, because {event.reason or f'errno {event.errno}'}"
     command_done(st, "resources")
 
 

@@ -54,6 +54,7 @@ class Exit:
     status: int
     step: str = ""  # the set-up step that failed in the child, with errno below
     errno: int = 0
+    reason: str = ""  # what the errno means, in words
     oom: bool = False  # the kernel killed it because memory ran out
 
 
@@ -158,6 +159,7 @@ class Spawned:
     token: str
     pid: int
     errno: int = 0
+    reason: str = ""  # what the errno means, in words
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,9 @@ class StateStore:
         """
         self.path, self.life, self.problem = path, life, ""
         self._processes: dict[tuple[str, str], tuple[int, str]] = {}
-        self._broken = False
+        self._broken = self._beside = False
+        self._owed: dict[str, Record | None] = {}  # what could not be written: records, None for one to delete
+        self._owed_notes: dict[str, str] = {}
         self._loaded: list[tuple[str, bytes]] = []
         self._jobs: list[tuple[str, str]] = []
         self._written_jobs: dict[str, str] = {}  # as the table has them
@@ -41,13 +43,25 @@ class StateStore:
             if distrust:
                 raise Unreadable("managers crash with it")
             self.db = self._open()
-        except (sqlite3.DatabaseError, Unreadable) as error:
-            self.problem = f"cannot use {path}, because {error}; it is moved to {set_aside(path)}, and services run on"
-            self.db = self._open()
+        except (sqlite3.DatabaseError, Unreadable, OSError) as error:
+            if not _is_circumstance(error):
+                self.problem = f"cannot use {path}, because {error}; it is moved to {set_aside(path)}, and services run on"
+            self.db = self._open_anywhere()
 
-    def _open(self) -> sqlite3.Connection:
-        os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # the files beside it take their mode from it
-        db = sqlite3.connect(self.path, isolation_level=None)
+    def _open_anywhere(self) -> sqlite3.Connection:
+        """The file, or memory while there can be none: on a full disk services run as well."""
+        try:
+            return self._open()
+        except (sqlite3.Error, OSError) as error:
+            self.problem += "; " if self.problem else ""
+            self.problem += f"cannot write {self.path}, because {error}; until it can be written, a new manager will not know what happened"
+            self._beside = self._broken = True
+            return self._open(":memory:")
+
+    def _open(self, path: str = "") -> sqlite3.Connection:
+        if not path:
+            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))  # the files beside it take their mode from it
+        db = sqlite3.connect(path or self.path, isolation_level=None)
         try:
             self._prepare(db)
         except BaseException:
@@ -84,11 +98,15 @@ class StateStore:
         db.execute("COMMIT")
 
     def note(self, key: str, value: str) -> None:
-        """Keep a word for whoever salvages this life."""
-        self.db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+        """Keep a word for whoever salvages this life. Like `save` it does not fail."""
+        if self.recall(key) != value:
+            self._owed_notes[key] = value
+            self.save((), None)
 
     def recall(self, key: str) -> str:
         """What was noted in this life; empty if nothing was."""
+        if key in self._owed_notes:
+            return self._owed_notes[key]
         row = self.db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return str(row[0]) if row else ""
 
@@ -107,25 +125,62 @@ class StateStore:
         """(unit, job type) of the jobs that were under way."""
         return self._jobs
 
-    def save(self, records: Iterable[Record], jobs: dict[str, str], forgotten: Iterable[str] = ()) -> None:
-        """Write these records and the present jobs, delete the records of forgotten units, in one transaction. A failure is logged, once; services come before their memory."""
-        records = list(records)
+    def save(self, records: Iterable[Record], jobs: dict[str, str] | None, forgotten: Iterable[str] = ()) -> bool:
+        """Write these records and the present jobs (None: as they were), delete the records of forgotten units, in one transaction.
+
+        A failure is logged, once; services come before their memory. False: what was to be written is still to be written, by the next call.
+        """
+        self._owed.update(dict.fromkeys(forgotten))
+        self._owed.update((r.name, r) for r in records)
         try:
+            self._leave_memory()
+            processes = self._new_processes([r for r in self._owed.values() if r is not None])
             self.db.execute("BEGIN")
-            self.db.executemany("DELETE FROM record WHERE name = ?", [(name,) for name in forgotten])
-            self.db.executemany("INSERT OR REPLACE INTO record VALUES (?, ?)", [(r.name, msgspec.json.encode(r)) for r in records])
-            self.db.executemany("INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?, ?)", self._new_processes(records))
-            self.db.executemany("DELETE FROM job WHERE unit = ?", [(unit,) for unit in self._written_jobs.keys() - jobs.keys()])
-            self.db.executemany("INSERT OR REPLACE INTO job VALUES (?, ?)", [job for job in jobs.items() if self._written_jobs.get(job[0]) != job[1]])
+            self.db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", self._owed_notes.items())
+            self.db.executemany("DELETE FROM record WHERE name = ?", [(name,) for name, r in self._owed.items() if r is None])
+            self.db.executemany("INSERT OR REPLACE INTO record VALUES (?, ?)", [(r.name, msgspec.json.encode(r)) for r in self._owed.values() if r is not None])
+            self.db.executemany("INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?, ?)", processes)
+            if jobs is not None:
+                self.db.executemany("DELETE FROM job WHERE unit = ?", [(unit,) for unit in self._written_jobs.keys() - jobs.keys()])
+                self.db.executemany("INSERT OR REPLACE INTO job VALUES (?, ?)", [job for job in jobs.items() if self._written_jobs.get(job[0]) != job[1]])
             self.db.execute("COMMIT")
-            self._written_jobs = dict(jobs)
-            self._broken = False
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             if self.db.in_transaction:
                 self.db.execute("ROLLBACK")
             if not self._broken:
                 log.error("cannot write %s, because %s; should the manager be replaced now, it will not know what happened since", self.path, error)
             self._broken = True
+            return False
+        if jobs is not None:
+            self._written_jobs = dict(jobs)
+        self._processes.update(((unit, role), (pid, token)) for unit, role, pid, token, _ in processes)
+        self._written_jobs = self._written_jobs if jobs is None else dict(jobs)
+        self._owed.clear()
+        self._owed_notes.clear()
+        if self._broken and not self._beside:
+            self._broken = False
+            log.info("%s can be written again", self.path)
+        return not self._beside
+
+    def _leave_memory(self) -> None:
+        """Take what had to be kept in memory to the file, if that can be written now."""
+        if not self._beside:
+            return
+        ours = self._processes, self._written_jobs, self.continued
+        try:
+            found = self._open()
+        except (sqlite3.Error, OSError, Unreadable):
+            return
+        finally:
+            self._processes, self._written_jobs, self.continued = ours
+            self._loaded = []
+        try:
+            self.db.backup(found)
+        except sqlite3.Error:
+            found.close()
+            return
+        self.db.close()
+        self.db, self._beside = found, False
 
     def _new_processes(self, records: list[Record]) -> list[tuple[str, str, int, str, int]]:
         """Rows of processes that were not known yet: with the start time a pid names one process for good."""
@@ -133,7 +188,6 @@ class StateStore:
         for r in records:
             for role, pid, token in (("main", r.main_pid, r.main_token), ("control", r.control_pid, r.control_token)):
                 if pid > 0 and self._processes.get((r.name, role)) != (pid, token):
-                    self._processes[r.name, role] = pid, token
                     rows.append((r.name, role, pid, token, procinfo.start_time(pid)))
         return rows
 
@@ -145,6 +199,14 @@ class StateStore:
             except sqlite3.Error as error:
                 log.error("cannot write %s, because %s", self.path, error)
         self.db.close()
+
+
+def _is_circumstance(error: Exception) -> bool:
+    """Is it the disk, and not what is written there?"""
+    if isinstance(error, OSError):
+        return True
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    return code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_NOMEM)
 
 
 def set_aside(path: str) -> str:

@@ -35,7 +35,8 @@ class OwnFiles:
             if not same:
                 shutil.rmtree(path, ignore_errors=True)
             os.makedirs(path, mode=0o755, exist_ok=True)
-        replace(mark, life)
+        if not same:
+            replace(mark, life)
 
     def write(self, name: str, text: str) -> str:
         """Write the file of a transient unit; its path. Raises OSError."""

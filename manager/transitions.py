@@ -132,6 +132,7 @@ class Step:
         r = self.r
         if r.sub == "auto-restart" and not event.automatic:
             return  # a manual start waits for the restart that is planned (case restart-*)
+        self.disarm("restart")
         ok, history = restart.within_limit(r.start_history, self.u.unit.start_limit_interval, self.u.unit.start_limit_burst, self.now)
         if not ok:
             self.fail("start-limit-hit")
