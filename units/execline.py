@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from unitd.units.errors import ValueProblem
@@ -9,10 +10,13 @@ from unitd.units.model import Command
 
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", '"': '"', "'": "'", "s": " "}
 _BLANKS = " \t\n\r"
+_PLAIN = re.compile(r"[^ \t\n\r]+")
 
 
 def split_words(text: str, *, relaxed: bool = False) -> list[tuple[str, bool]]:
     """Words and whether any part of each was quoted or escaped. Raises ValueProblem for an unbalanced quote unless `relaxed`."""
+    if "\\" not in text and '"' not in text and "'" not in text:
+        return [(word, False) for word in _PLAIN.findall(text)]
     words: list[tuple[str, bool]] = []
     current: list[str] | None = None
     raw = bytearray()

@@ -5,7 +5,7 @@ A target's After= on what it pulls in depends on both units; `manager.graph` has
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from unitd.units import names
 from unitd.units.model import Unit
@@ -30,9 +30,9 @@ def slice_of(unit: Unit, user: bool = False) -> str:
     return f"system-{prefix.replace('-', chr(92) + 'x2d')}.slice" if instance is not None else "system.slice"
 
 
-def dependencies(unit: Unit, user: bool = False) -> dict[str, tuple[str, ...]]:
-    """All dependencies of a unit: what its files say, and what goes without saying. `user` is for a manager that is not root's."""
-    lists: dict[str, dict[str, None]] = {kind: dict.fromkeys(n) for kind, n in unit.unit.dependencies.items()}
+def dependencies(unit: Unit, said: Mapping[str, Sequence[str]], user: bool = False) -> dict[str, tuple[str, ...]]:
+    """All dependencies of a unit: those that are `said`, and what goes without saying. `user` is for a manager that is not root's."""
+    lists: dict[str, dict[str, None]] = {kind: dict.fromkeys(n) for kind, n in said.items()}
 
     def add(name: str, *kinds: str) -> None:
         if name != unit.name:

@@ -186,10 +186,9 @@ class Loader(SearchPath):
             linked = self._linked(aliases, suffix)
             if linked:
                 dependencies[kind] = tuple(dict.fromkeys([*dependencies.get(kind, ()), *linked]))
-        unit = dataclasses.replace(unit, unit=dataclasses.replace(unit.unit, dependencies=dependencies))
         section = dataclasses.replace(
             unit.unit,
-            dependencies=implicit.dependencies(unit, self.host.uid != 0),
+            dependencies=implicit.dependencies(unit, dependencies, self.host.uid != 0),
             ignore_on_isolate=implicit.ignores_isolate(unit, unit.settings),
         )
         return dataclasses.replace(
@@ -271,14 +270,14 @@ def read_text(path: str) -> tuple[str, Problem | None, int]:
     try:
         status = os.stat(path)
         mtime = status.st_mtime_ns
-        if os.path.isdir(path):
+        if stat.S_ISDIR(status.st_mode):
             return "", Problem("error", f"cannot read {os.path.basename(path)}, because it is a directory", path, 0, "a unit is a text file"), mtime
-        if not os.path.isfile(path):
+        if not stat.S_ISREG(status.st_mode):
             return "", Problem("error", f"cannot read {os.path.basename(path)}, because it is no regular file", path, 0, "a unit is a text file"), mtime
         if status.st_size > MAX_SIZE:
             return "", Problem("error", f"cannot read a unit file of {status.st_size} bytes", path, 0, f"unit files have at most {MAX_SIZE} bytes"), mtime
-        with open(path, "rb") as file:
-            data = file.read(MAX_SIZE + 1)
+        with open(path, "rb", buffering=0) as file:
+            data = file.readall()
     except OSError as error:
         return "", Problem("error", f"cannot read the file, because: {error.strerror}", path), 0
     if b"\0" in data:

@@ -38,32 +38,13 @@ class HostFacts:
 
 def resolver(name: str, fragment: str, host: HostFacts) -> Callable[[str], str]:
     """A function that expands the specifiers of a string in unit `name` read from `fragment`; it raises ValueProblem for an unknown one."""
-    prefix, instance, _ = names.split(name)
-    stem = name.rpartition(".")[0]
-    last = prefix.rpartition("-")[2]
-    osr = dict(host.os_release)
-
-    def un(text: str) -> str:
-        try:
-            return names.unescape(text)
-        except ValueProblem:
-            return text
-
-    table: dict[str, Callable[[], str]] = {
-        "n": lambda: name, "N": lambda: stem, "p": lambda: prefix, "P": lambda: un(prefix), "i": lambda: instance or "", "I": lambda: un(instance or ""),
-        "j": lambda: last, "J": lambda: un(last), "f": lambda: "/" + un(instance or prefix).lstrip("/"), "t": lambda: host.runtime_dir,
-        "S": lambda: host.state_dir, "C": lambda: host.cache_dir, "L": lambda: host.logs_dir, "E": lambda: host.config_dir, "T": lambda: host.tmp,
-        "V": lambda: host.var_tmp, "h": lambda: host.home, "u": lambda: host.user, "U": lambda: str(host.uid), "g": lambda: host.group,
-        "G": lambda: str(host.gid), "s": lambda: host.shell, "y": lambda: fragment, "Y": lambda: fragment.rpartition("/")[0], "a": lambda: host.arch,
-        "b": lambda: host.boot_id, "m": lambda: host.machine_id, "H": lambda: host.hostname, "l": lambda: host.hostname.partition(".")[0],
-        "q": lambda: host.hostname, "v": lambda: host.kernel, "o": lambda: osr.get("ID", ""), "w": lambda: osr.get("VERSION_ID", ""),
-        "W": lambda: osr.get("VARIANT_ID", ""), "B": lambda: osr.get("BUILD_ID", ""), "A": lambda: osr.get("IMAGE_VERSION", ""),
-        "M": lambda: osr.get("IMAGE_ID", ""), "d": lambda: f"{host.runtime_dir}/credentials/{name}", "%": lambda: "%",
-    }  # fmt: skip
+    table: dict[str, Callable[[], str]] = {}
 
     def resolve(text: str) -> str:
         if "%" not in text:
             return text
+        if not table:  # most units need none
+            table.update(_table(name, fragment, host))
         out: list[str] = []
         i = 0
         while i < len(text):
@@ -82,3 +63,29 @@ def resolver(name: str, fragment: str, host: HostFacts) -> Callable[[str], str]:
         return "".join(out)
 
     return resolve
+
+
+def _table(name: str, fragment: str, host: HostFacts) -> dict[str, Callable[[], str]]:
+    """Letter -> what gives its text, for unit `name` read from `fragment`."""
+    prefix, instance, _ = names.split(name)
+    stem = name.rpartition(".")[0]
+    last = prefix.rpartition("-")[2]
+    osr = dict(host.os_release)
+
+    def un(text: str) -> str:
+        try:
+            return names.unescape(text)
+        except ValueProblem:
+            return text
+
+    return {
+        "n": lambda: name, "N": lambda: stem, "p": lambda: prefix, "P": lambda: un(prefix), "i": lambda: instance or "", "I": lambda: un(instance or ""),
+        "j": lambda: last, "J": lambda: un(last), "f": lambda: "/" + un(instance or prefix).lstrip("/"), "t": lambda: host.runtime_dir,
+        "S": lambda: host.state_dir, "C": lambda: host.cache_dir, "L": lambda: host.logs_dir, "E": lambda: host.config_dir, "T": lambda: host.tmp,
+        "V": lambda: host.var_tmp, "h": lambda: host.home, "u": lambda: host.user, "U": lambda: str(host.uid), "g": lambda: host.group,
+        "G": lambda: str(host.gid), "s": lambda: host.shell, "y": lambda: fragment, "Y": lambda: fragment.rpartition("/")[0], "a": lambda: host.arch,
+        "b": lambda: host.boot_id, "m": lambda: host.machine_id, "H": lambda: host.hostname, "l": lambda: host.hostname.partition(".")[0],
+        "q": lambda: host.hostname, "v": lambda: host.kernel, "o": lambda: osr.get("ID", ""), "w": lambda: osr.get("VERSION_ID", ""),
+        "W": lambda: osr.get("VARIANT_ID", ""), "B": lambda: osr.get("BUILD_ID", ""), "A": lambda: osr.get("IMAGE_VERSION", ""),
+        "M": lambda: osr.get("IMAGE_ID", ""), "d": lambda: f"{host.runtime_dir}/credentials/{name}", "%": lambda: "%",
+    }  # fmt: skip

@@ -5,6 +5,7 @@ Every parser takes the text and returns the value, or raises ValueProblem with a
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 
@@ -35,6 +36,7 @@ _NUMBER = re.compile(r"[+]?([0-9]+)(?:\.([0-9]*))?|\.([0-9]*)")
 _TIME_HINT = "write a time span such as 5s, 1min 30s or infinity"
 
 
+@functools.lru_cache(1024)
 def parse_timespan_usec(text: str, default_unit: int = _SECOND) -> int:
     """Microseconds in a time span, USEC_INFINITY for "infinity". `default_unit` (in µs) is for numbers without a unit."""
     problem = ValueProblem(f"cannot read {text!r} as a time span", _TIME_HINT)
