@@ -18,10 +18,12 @@ setup(
     long_description_content_type="text/markdown",
     license="MIT",
     python_requires=">=3.11",
+    package_dir={"": "."},  # an editable install is then a line in a .pth file, instead of a finder whose import takes longer than all of unitctl
     packages=find_packages(include=["unitd", "unitd.*"]),
     package_data={"unitd": ["py.typed"], "unitd.web": ["static/*", "templates/*", "units/*"]},
     install_requires=["pyzmq", "msgspec", "psutil", "zstandard", "python-daemon", "setproctitle", "sdnotify", "configobj", "bottle", "gevent"],
     extras_require={"test": TEST, "dev": DEV},
-    entry_points={"console_scripts": ["unitd=unitd.manager.launch:main", "unitctl=unitd.cli.main:main"]},
+    scripts=["bin/unitctl"],
+    entry_points={"console_scripts": ["unitd=unitd.manager.launch:main"]},
     classifiers=["Operating System :: POSIX :: Linux", "Programming Language :: Python :: 3", "License :: OSI Approved :: MIT License"],
 )

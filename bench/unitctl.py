@@ -1,4 +1,4 @@
-"""What one `unitctl is-active` costs beside starting Python: medians of wall time, and which modules it imports."""
+"""What one `unitctl` costs beside starting Python: medians of wall time, and how many modules it imports."""
 
 from __future__ import annotations
 
@@ -24,13 +24,27 @@ def medians(commands: list[list[str]], environ: dict[str, str]) -> list[float]:
     return [statistics.median(times[1:]) * 1000 for times in taken]
 
 
+#: unitctl as it is run: by what pip installs, and without the `site` module, whose cost depends on what else is installed.
+WAYS = {"installed": ["{bin}/unitctl"], "-IS": [sys.executable, "-IS", "-c", "import sys; sys.path[:0] = ['{root}']; from unitd.cli.main import program; program()"]}
+BARE = {"installed": [sys.executable, "-c", "pass"], "-IS": [sys.executable, "-IS", "-c", "pass"]}
+COMMANDS = {"is-active": ["is-active", "svc0.service"], "show": ["show", "-p", "ActiveState", "svc0"], "restart": ["restart", "svc0.service"]}
+#: What no plain command is to import.
+HEAVY = ("msgspec", "argparse", "asyncio", "zmq", "typing", "dataclasses", "re", "json", "socket", "enum", "contextlib", "collections", "subprocess")
+
 with bench(1) as b:
     b.boot()
-    clean = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
-    environ = {**clean, "PYTHONPATH": str(ROOT), "PYTHONPYCACHEPREFIX": str(b.manager.base / "pycache"), "UNITD_BUS": str(b.manager.base / "run")}
-    code = "import sys; from unitd.cli.main import main; sys.exit(main(['is-active', 'svc0']))"
-    bare, full = medians([[sys.executable, "-c", "pass"], [sys.executable, "-c", code]], environ)
-    told = subprocess.run([sys.executable, "-X", "importtime", "-c", code], env=environ, capture_output=True, text=True, check=True).stderr
-    names = [line.rpartition("|")[2].strip() for line in told.splitlines()]
-    heavy = [name for name in ("msgspec", "argparse", "asyncio", "zmq", "typing", "dataclasses") if name in names[names.index("site") :]]
-    print(f"unitctl: python {bare:.1f} ms, is-active {full:.1f} ms: {full - bare:.1f} ms more; {len(names) - names.index('site') - 1} modules, heavy: {heavy}")
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
+    environ = {**clean, "UNITD_BUS": str(b.manager.base / "run")}
+    for way, start in WAYS.items():
+        start = [word.format(bin=os.path.dirname(sys.executable), root=ROOT) for word in start]
+        if not os.path.exists(start[0]):
+            print(f"unitctl, {way}: not measured, because {start[0]} is not there")
+            continue
+        bare, *full = medians([BARE[way], *([*start, *words] for words in COMMANDS.values())], environ)
+        print(f"unitctl, {way}: python {bare:.1f} ms, " + ", ".join(f"{name} {taken:.1f} ms ({taken - bare:+.1f})" for name, taken in zip(COMMANDS, full)))
+    for name, words in COMMANDS.items():
+        code = f"import sys; sys.path[:0] = ['{ROOT}']; from unitd.cli.main import main; main({words!r})"
+        told = subprocess.run([sys.executable, "-IS", "-X", "importtime", "-c", code], env=environ, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, check=True).stderr
+        names = [line.rpartition("|")[2].strip() for line in told.splitlines()]
+        ours = names[names.index("unitd") :]
+        print(f"unitctl {name}: {len(ours)} modules, of those not to be there: {', '.join(module for module in HEAVY if module in ours) or 'none'}")

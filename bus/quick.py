@@ -4,12 +4,10 @@
 returns None, and the caller asks `Client`, which is slower to import, waits, sends again and knows what to say.
 """
 
-from __future__ import annotations
-
-import json
-import os
 import time
+from posix import getpid
 
+from unitd.bus import plainjson
 from unitd.bus.zmtp import Connection
 
 TYPE_CHECKING = False  # importing typing takes a millisecond
@@ -32,7 +30,7 @@ MAX_REQUEST = 256 * 1024
 class Answer:
     """A reply as `messages.Reply` has it, without msgspec."""
 
-    def __init__(self, fields: Mapping[str, Any]) -> None:
+    def __init__(self, fields: "Mapping[str, Any]") -> None:
         self.id: str = fields.get("id", "")
         self.ok: bool = fields["ok"]
         self.exit_code: int = fields.get("exit_code", 0)
@@ -42,7 +40,7 @@ class Answer:
         self.error: Mapping[str, str] | None = fields.get("error")
 
 
-def fields(reply: Answer | Reply) -> dict[str, Any]:
+def fields(reply: "Answer | Reply") -> "dict[str, Any]":
     """A reply as an object for --json, without its id and what is empty."""
     found: dict[str, Any] = {name: getattr(reply, name) for name in ("ok", "exit_code", "out", "err", "error")}
     error = found["error"]
@@ -51,14 +49,14 @@ def fields(reply: Answer | Reply) -> dict[str, Any]:
     return {name: value for name, value in found.items() if name == "ok" or value}
 
 
-def call(endpoint: str, verb: str, units: Sequence[str], options: Mapping[str, Any]) -> Answer | None:
+def call(endpoint: str, verb: str, units: "Sequence[str]", options: "Mapping[str, Any]") -> Answer | None:
     """The manager's answer, or None when the caller has to ask by `Client`. Raises OSError when a verb that must not reach a manager twice was
     sent, and what became of it is unknown."""
     options = {key: value for key, value in options.items() if value is not None and value is not False}
     limit = None if verb in JOB_VERBS or options.get("wait") else LIMIT
     path = endpoint.removeprefix("ipc://")
     try:
-        raw = json.dumps({"verb": verb, "units": list(units), "options": options, "id": str(os.getpid())}, ensure_ascii=False).encode()
+        raw = plainjson.encode({"verb": verb, "units": list(units), "options": options, "id": str(getpid())}).encode()
         if not path.startswith("/") or len(raw) > MAX_REQUEST:
             return None
         connection = Connection(path, "DEALER")
@@ -77,14 +75,14 @@ def call(endpoint: str, verb: str, units: Sequence[str], options: Mapping[str, A
 
 def _await(connection: Connection, limit: float | None) -> Answer | None:
     heard = start = time.monotonic()
-    mine = str(os.getpid())
+    mine = str(getpid())
     while True:
         message = connection.receive(HEARTBEAT)
         now = time.monotonic()
         if message is not None:
             heard = now
             try:
-                fields = json.loads(message[-1])
+                fields = plainjson.decode(message[-1])
                 if fields["id"] in (mine, ""):
                     return Answer(fields)
             except (ValueError, KeyError, TypeError):
@@ -92,4 +90,4 @@ def _await(connection: Connection, limit: float | None) -> Answer | None:
         elif now - heard > SILENCE or (limit is not None and now - start > limit):
             raise TimeoutError(f"no answer for {now - heard:.0f} s")
         else:
-            connection.send(json.dumps({"verb": "ping", "id": "heartbeat"}).encode())
+            connection.send(b'{"verb": "ping", "id": "heartbeat"}')

@@ -1,16 +1,15 @@
 """Just enough ZMTP 3.0 (RFC 23) over a Unix socket for a client: loading all of libzmq takes longer than most commands run.
 
 The greeting and READY may go out together; the first message has to wait for the peer's READY.
+
+The C modules below `socket` and `os` do all that is needed here, and importing them takes 0.3 ms instead of 5.
 """
 
-from __future__ import annotations
-
-import contextlib
 import errno
-import os
-import socket
-import struct
+import sys
 import time
+from _socket import AF_UNIX, SHUT_RDWR, SO_PEERCRED, SOCK_CLOEXEC, SOCK_STREAM, SOL_SOCKET, socket
+from posix import getuid
 
 _GREETING = b"\xff" + b"\0" * 8 + b"\x7f\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" * 32
 _MORE, _LONG, _COMMAND = 1, 2, 4
@@ -28,7 +27,7 @@ class Connection:
         """Connect and shake hands. Raises OSError (Closed, TimeoutError, FileNotFoundError, ConnectionRefusedError, PermissionError)."""
         self._buffer = bytearray()
         self._frames: list[bytes] = []
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+        self._socket = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC)
         deadline = time.monotonic() + timeout
         try:
             self._connect(path, deadline)
@@ -58,9 +57,9 @@ class Connection:
 
     def _check_owner(self) -> None:
         """A bus in a shared directory could be anybody's: only root's and one's own are trusted."""
-        raw = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
-        uid = struct.unpack("3i", raw)[1]
-        if os.getuid() not in (0, uid) and uid != 0:
+        raw = self._socket.getsockopt(SOL_SOCKET, SO_PEERCRED, 12)  # struct ucred: pid, uid, gid
+        uid = int.from_bytes(raw[4:8], sys.byteorder)
+        if getuid() not in (0, uid) and uid != 0:
             raise PermissionError(errno.EPERM, f"it belongs to user {uid}")
 
     def send(self, *frames: bytes, timeout: float = 5.0) -> None:
@@ -68,7 +67,7 @@ class Connection:
         raw = bytearray()
         for i, frame in enumerate(frames):
             more = _MORE if i + 1 < len(frames) else 0
-            raw += bytes((more, len(frame))) if len(frame) < 256 else bytes((more | _LONG,)) + struct.pack(">Q", len(frame))
+            raw += bytes((more, len(frame))) if len(frame) < 256 else bytes((more | _LONG,)) + len(frame).to_bytes(8, "big")
             raw += frame
         self._socket.settimeout(timeout)
         self._socket.sendall(raw)
@@ -122,10 +121,11 @@ class Connection:
 
     def close(self) -> None:
         """Close; harmless when closed already. Another thread that waits to receive gets the end of the connection."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-        with contextlib.suppress(OSError):
-            self._socket.close()
+        try:
+            self._socket.shutdown(SHUT_RDWR)
+        except OSError:
+            pass  # closed, or the other side is gone
+        self._socket.close()
 
 
 def _left(deadline: float) -> float:
@@ -133,4 +133,4 @@ def _left(deadline: float) -> float:
 
 
 def _property(name: bytes, value: bytes) -> bytes:
-    return bytes((len(name),)) + name + struct.pack(">I", len(value)) + value
+    return bytes((len(name),)) + name + len(value).to_bytes(4, "big") + value

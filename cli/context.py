@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
-from unitd.units.suffix import with_suffix
+from unitd.units.suffix import unit_names as unit_names  # for the verbs' modules
 
 TYPE_CHECKING = False  # importing typing takes a millisecond
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from unitd.bus.client import Client
@@ -22,7 +21,11 @@ class Context:
 
     def __init__(self, bus: str | None = None, json: bool = False, quiet: bool = False) -> None:
         self.bus, self.json, self.quiet = bus, json, quiet
-        self.colour = use_colour(os.environ, sys.stdout.isatty())
+        self.colour = False
+        if sys.stdout.isatty():
+            from os import environ
+
+            self.colour = use_colour(environ, True)
         self._client: Client | None = None
 
     @property
@@ -30,9 +33,9 @@ class Context:
         """The connection to the manager. Raises BadEndpoint."""
         if self._client is None:
             from unitd.bus.client import Client
-            from unitd.bus.endpoint import find
+            from unitd.bus.endpoint import here
 
-            self._client = Client(find(self.bus, os.environ, os.getuid()))
+            self._client = Client(here(self.bus))
         return self._client
 
     def call(self, verb: str, units: Sequence[str] = (), **options: Any) -> Answer | Reply:
@@ -47,9 +50,9 @@ class Context:
         if self._client is not None:
             return None
         from unitd.bus import quick
-        from unitd.bus.endpoint import find
+        from unitd.bus.endpoint import here
 
-        endpoint = find(self.bus, os.environ, os.getuid())
+        endpoint = here(self.bus)
         try:
             return quick.call(endpoint, verb, units, options)
         except OSError as error:
@@ -86,7 +89,7 @@ class Context:
             self._client.close()
 
 
-def use_colour(environ: os._Environ[str] | dict[str, str], tty: bool) -> bool:
+def use_colour(environ: Mapping[str, str], tty: bool) -> bool:
     """On a terminal that can, unless NO_COLOR is set (no-color.org)."""
     return tty and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
@@ -95,8 +98,3 @@ def printable(text: str, encoding: str | None) -> str:
     """Text that the terminal's encoding can take."""
     name = encoding or "ascii"
     return text.encode(name, "backslashreplace").decode(name)
-
-
-def unit_names(words: Sequence[str]) -> list[str]:
-    """Names with their suffix; globs are left to the manager."""
-    return [word if any(c in word for c in "*?[") else with_suffix(word) for word in words]

@@ -1,160 +1,96 @@
-"""Entry point of `unitctl`: finds the verb, reads its options, and turns what goes wrong into an exit code and a sentence."""
+"""Entry point of `unitctl`.
 
-from __future__ import annotations
+A plain command, a verb and the names of units, is sent and answered by `short`, with so few imports that it takes little longer than Python itself. All else,
+and whatever goes wrong, is for `commandline`.
+"""
 
-import os
 import sys
-
-from unitd.cli.context import Context
-from unitd.cli.options import Options, Unclear, Usage, common_options
-from unitd.cli.verbs import VERBS, load
+from atexit import _ncallbacks
+from posix import _exit
 
 TYPE_CHECKING = False  # importing typing takes a millisecond
 if TYPE_CHECKING:
-    import argparse
-    from collections.abc import Collection, Sequence
-    from typing import Any
+    from collections.abc import Mapping, Sequence
+    from typing import Any, NoReturn, TextIO
 
-#: Options whose value may be the next word; needed to find the verb among options.
-VALUED = {
-    "--seconds", "--minutes", "--width", "--height", "--sort",
-    "--bus", "-H", "--host", "-p", "-P", "--property", "-s", "--signal", "--kill-whom", "--kill-who", "--job-mode", "-t", "--type",
-    "--state",
-    "-n", "--lines", "--what", "-o", "--output", "-S", "--since", "-U", "--until", "-g", "--grep", "--invocation", "-D", "--directory", "--vacuum-size",
-    "--vacuum-time",
-    "--iterations", "--base-time",
+_JOB: "Mapping[str, Any]" = {"job_mode": "replace"}
+#: Verb -> the options of its request when the command line has none. All of them may reach a manager twice, and need names of units.
+PLAIN: "Mapping[str, Mapping[str, Any]]" = {
+    "start": _JOB, "stop": _JOB, "restart": _JOB, "try-restart": _JOB, "reload": _JOB, "reload-or-restart": _JOB, "try-reload-or-restart": _JOB, "isolate": _JOB,
+    "is-active": {}, "is-failed": {}, "is-enabled": {},
 }  # fmt: skip
 
 
-def find_verb(argv: Sequence[str], valued: Collection[str] = VALUED) -> int | None:
-    """Index of the verb: the first word that is no option and no option's value."""
-    skip = False
-    for index, word in enumerate(argv):
-        if skip:
-            skip = False
-        elif word == "--":
-            return index + 1 if index + 1 < len(argv) else None
-        elif not word.startswith("-") or word == "-":
-            return index
+def short(words: "Sequence[str]") -> int | None:
+    """Do a plain command; its exit code, or None when it is not one, or could not be sent and answered just so: nothing has been printed then."""
+    bus, quiet, at = None, False, 0
+    while at < len(words) and words[at] in ("--bus", "-q", "--quiet"):
+        if words[at] == "--bus":
+            bus = words[at + 1] if at + 1 < len(words) else "-"
+            at += 1
         else:
-            skip = word in valued
-    return None
+            quiet = True
+        at += 1
+    verb, *names = words[at:] or [""]
+    if verb not in PLAIN or not names or any(word.startswith("-") for word in (*names, bus or "")):
+        return None
+    if not all(name.endswith(".service") and len(name) > len(".service") for name in names):
+        from unitd.units.suffix import unit_names
 
+        names = unit_names(names)
+    from unitd.bus import endpoint, quick
 
-def parse(argv: Sequence[str]) -> tuple[str, argparse.Namespace]:
-    """Verb and options. Raises Usage, SystemExit(0) for --help."""
-    words = list(argv)
-    operands: list[str] = []
-    index = find_verb(words)
-    if index is not None and words[index] == "run":
-        return _parse_run(words[:index], words[index + 1 :])
-    if "--" in words:
-        cut = words.index("--")
-        words, operands = words[:cut], words[cut + 1 :]
-    index = find_verb(words)
-    if index is None and operands:
-        verb, operands = operands[0], operands[1:]
-    elif index is None:
-        verb = "version" if "--version" in words else "help" if {"-h", "--help"} & set(words) else "list-units"
-        words = [w for w in words if w not in ("-h", "--help", "--version")]
-    else:
-        verb = words.pop(index)
-    if verb not in VERBS:
-        raise Usage(f"Unknown command verb {verb}.{_similar(verb)}")
-    args = _options(verb, words)
-    args.units = [*getattr(args, "units", []), *operands]
-    shown = VERBS[verb][1]
-    if shown and not shown.startswith("[") and not args.units:
-        raise Usage(f"Too few arguments: unitctl {verb} {shown}")
-    if not shown and args.units:
-        raise Usage("Too many arguments.")
-    return verb, args
-
-
-def _parse_run(before: list[str], words: list[str]) -> tuple[str, argparse.Namespace]:
-    """`run`: the first word that is no option begins the command, and its options are its own."""
-    from unitd.cli.run import VALUED as valued
-
-    cut = find_verb(words, valued)
-    command = [] if cut is None else words[cut:]
-    options = words[: len(words) - len(command)]
-    args = _options("run", [*before, *(options[:-1] if options[-1:] == ["--"] else options)])
-    args.units = command
-    return "run", args
-
-
-def _options(verb: str, words: Sequence[str]) -> argparse.Namespace:
-    """Options of a verb. Raises Usage, SystemExit(0) for --help."""
     try:
-        options: Any = Options()
-        common_options(options)
-        load(verb).arguments(options, verb)
-        found: argparse.Namespace = options.parse(words)
-    except Unclear:
-        from unitd.cli.parser import parser_for
-
-        return parser_for(verb).parse_intermixed_args(words)
-    return found
-
-
-def _similar(verb: str) -> str:
-    import difflib
-
-    close = difflib.get_close_matches(verb, VERBS, 1)
-    return f" Did you mean {close[0]}?" if close else " 'unitctl help' lists the verbs."
+        reply = quick.call(endpoint.here(bus), verb, names, PLAIN[verb])
+    except (endpoint.BadEndpoint, OSError):
+        return None
+    if reply is None:
+        return None
+    _print(reply.err, sys.stderr)
+    if not quiet:
+        _print(reply.out, sys.stdout)
+    return reply.exit_code
 
 
-def main(argv: Sequence[str] | None = None) -> int:
+def _print(text: str, stream: "TextIO") -> None:
+    if not text.isascii():
+        from unitd.cli.context import printable
+
+        text = printable(text, stream.encoding)
+    if text:
+        stream.write(text)
+
+
+def main(argv: "Sequence[str] | None" = None) -> int:
     """Run unitctl; the exit code."""
+    words = sys.argv[1:] if argv is None else argv
     try:
-        code = _main(sys.argv[1:] if argv is None else argv)
+        code = short(words)
+        if code is None:
+            from unitd.cli.commandline import run
+
+            code = run(words)
         sys.stdout.flush()
         return code
     except KeyboardInterrupt:
         return 128 + 2  # SIGINT
     except BrokenPipeError:
         # the reader has what it wanted; without this the interpreter complains at exit
+        import os
+
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
 
 
-def _main(argv: Sequence[str]) -> int:
-    try:
-        verb, args = parse(argv)
-    except Usage as error:
-        return complain(str(error))
-    except SystemExit as end:
-        return int(end.code or 0)
-    context = Context(args.bus, args.json, args.quiet)
-    try:
-        return load(verb).run(context, verb, args)
-    except Usage as error:
-        return complain(str(error))
-    except Exception as error:
-        message = explain(error)
-        if message is None:
-            raise
-        return complain(message)
-    finally:
-        context.close()
-
-
-def explain(error: Exception) -> str | None:
-    """The sentence for what went wrong with the bus; None for anything else, which is a bug."""
-    from unitd.bus.client import BusError
-    from unitd.bus.endpoint import BadEndpoint
-
-    if isinstance(error, BusError):
-        return f"{error}" + (f"; {error.hint}" if error.hint else "")
-    return str(error) if isinstance(error, BadEndpoint) else None
-
-
-def complain(message: str, code: int = 1) -> int:
-    """Say on stderr what is wrong; the exit code."""
-    sys.stdout.flush()
-    print(f"unitctl: {message}" if not message[:1].isupper() else message, file=sys.stderr)
-    return code
+def program() -> "NoReturn":
+    """`unitctl` as a program. Where nothing waits for the interpreter to be taken down, no thread and nothing registered, it ends without that: it takes
+    longer than all the rest of a plain command."""
+    code = main()
+    if "threading" in sys.modules or _ncallbacks():
+        sys.exit(code)
+    sys.stderr.flush()
+    _exit(code)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    program()

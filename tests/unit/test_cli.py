@@ -17,7 +17,7 @@ import pytest
 
 from unitd.bus.messages import Reply, Request, failed
 from unitd.bus.server import BusServer, Peer
-from unitd.cli.main import Usage, find_verb, parse
+from unitd.cli.commandline import Usage, find_verb, parse
 from unitd.cli.verbs import VERBS
 
 ROOT = str(Path(__file__).resolve().parents[2])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -13,13 +14,23 @@ from pathlib import Path
 import pytest
 
 from tests.unit.test_cli import ROOT, Fake, ctl, environment
-from unitd.bus import client, quick
-from unitd.cli.main import Usage, find_verb, parse
+from unitd.bus import client, plainjson, quick
+from unitd.cli.commandline import Usage, find_verb, parse
+from unitd.cli.main import PLAIN, short
 from unitd.cli.options import Options, Unclear, common_options
 from unitd.cli.parser import parser_for
 from unitd.cli.verbs import VERBS, load
 
-HEAVY = {"msgspec", "argparse", "asyncio", "zmq", "typing", "dataclasses", "subprocess", "signal", "importlib"}
+#: What unitctl is not to import for a verb that asks and prints; `os` and `io` are there with Python itself.
+HEAVY = {
+    "msgspec", "argparse", "asyncio", "zmq", "typing", "dataclasses", "subprocess", "signal", "importlib",
+    "re", "json", "socket", "selectors", "struct", "contextlib", "collections", "functools", "enum", "threading", "logging", "ast",
+}  # fmt: skip
+#: What a plain command imports besides, at most: this package's modules and three small ones in C.
+SHORT = {
+    "unitd", "unitd.cli", "unitd.cli.main", "unitd.bus", "unitd.bus.endpoint", "unitd.bus.quick", "unitd.bus.plainjson", "unitd.bus.zmtp",
+    "unitd.units", "unitd.units.suffix", "_json", "_socket", "atexit", "errno",
+}  # fmt: skip
 
 
 @pytest.fixture
@@ -29,12 +40,89 @@ def fake(tmp_path: Path) -> Iterator[Fake]:
     made.close()
 
 
-@pytest.mark.parametrize("verb", ["is-active", "start", "show", "stop"])
-def test_plain_verbs_import_little(fake: Fake, verb: str) -> None:
-    code = f"import sys\nbefore = set(sys.modules)\nfrom unitd.cli.main import main\nmain([{verb!r}, 'web'])\nprint(*set(sys.modules) - before)"
+def imported(fake: Fake, *words: str) -> set[str]:
+    """Modules that a run of unitctl imported, besides those of a bare Python."""
+    code = f"import sys\nbefore = set(sys.modules)\nfrom unitd.cli.main import main\nmain({list(words)!r})\nprint()\nprint(*set(sys.modules) - before)"
     done = subprocess.run([sys.executable, "-S", "-c", code], cwd=ROOT, env=environment(fake), capture_output=True, text=True, timeout=60, check=True)
-    assert HEAVY & set(done.stdout.split()) == set()
-    assert len(done.stdout.split()) < 70
+    return set(done.stdout.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("words", [("is-active", "web"), ("start", "web"), ("stop", "web"), ("show", "web"), ("kill", "web"), ("restart", "--no-block", "web"), ("ping",)])
+def test_plain_verbs_import_little(fake: Fake, words: tuple[str, ...]) -> None:
+    found = imported(fake, *words)
+    assert "unitd.bus.quick" in found and HEAVY & found == set()
+    assert len(found) < 40
+
+
+@pytest.mark.parametrize("verb", sorted(PLAIN))
+def test_a_plain_command_imports_next_to_nothing(fake: Fake, verb: str) -> None:
+    assert imported(fake, verb, "web", "db.service") - SHORT == set()
+
+
+@pytest.mark.parametrize("verb", sorted(PLAIN))
+def test_the_short_way_asks_and_answers_as_the_long_one_does(fake: Fake, verb: str) -> None:
+    fake.answers[verb] = {"ok": False, "exit_code": 4, "out": "inactive \u2713\n", "err": "no\n"}
+    names = ["web", "a.target", "b@1", "x*", ".service", "c.service"]
+    assert verb not in quick.ONCE_VERBS  # it may be sent again
+    plain, other = ctl(fake, verb, *names), ctl(fake, verb, "--no-pager", *names)
+    assert plain == other == (4, "inactive \u2713\n", "no\n")
+    ours, theirs = fake.requests[-2:]
+    assert (ours.verb, ours.units, ours.options) == (theirs.verb, theirs.units, theirs.options)
+    assert ctl(fake, "-q", verb, "c") == (4, "", "no\n") == ctl(fake, verb, "-q", "c")
+
+
+@pytest.mark.parametrize("line", ["", "-q", "--bus", "--bus x", "start", "start -", "start -q web", "start -- web", "--json start web", "show web", "nonsense web", "--bus - start web"])
+def test_what_is_not_plain_is_left_to_the_long_way(line: str) -> None:
+    assert short(line.split()) is None
+
+
+def test_the_bus_of_a_plain_command(fake: Fake) -> None:
+    for bus in (fake.server.endpoint, fake.server.bus_path, str(fake.directory), os.path.relpath(fake.directory, ROOT), f"{fake.directory}/../{fake.directory.name}/"):
+        done = subprocess.run(
+            [sys.executable, "-m", "unitd.cli.main", "--bus", bus, "is-active", "web"], cwd=ROOT, env=environment(None), capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+    assert len(fake.requests) == 5
+
+
+def test_output_that_nobody_takes(fake: Fake) -> None:
+    """A full disk is an error and no traceback's end is lost; a reader that has gone is none."""
+    fake.answers["is-active"] = {"out": "active\n"}
+    words = [sys.executable, "-m", "unitd.cli.main", "is-active", "web"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(words, env=environment(fake), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert done.returncode == 1 and "No space left" in done.stderr
+    gone, pipe = os.pipe()
+    os.close(gone)
+    done = subprocess.run(words, env=environment(fake), stdout=pipe, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    os.close(pipe)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["", "a\u00e4\U0001f600\"\\\n\x01", None, True, False, 0, -7, 10**20, 1.5, 1e300, [], {}, [[1, "x", None], {"a": {"b": [True]}}], {"\u2713": "\x7f"}],
+)
+def test_plain_json_is_json(value: object) -> None:
+    assert json.loads(plainjson.encode(value)) == value
+    assert plainjson.decode(json.dumps(value).encode()) == value == plainjson.decode(json.dumps(value, ensure_ascii=False).encode())
+
+
+@pytest.mark.parametrize("raw", [b"", b"{", b'{"a":1}x', b'"\x01"', b"nul", b"[1,]", b"\xff", b'{"a" 1}'])
+def test_what_is_no_json(raw: bytes) -> None:
+    with pytest.raises(ValueError):
+        plainjson.decode(raw)
+
+
+def test_another_python_has_json_all_the_same() -> None:
+    """Where the C half of json looks different, json itself is asked."""
+    code = (
+        "import sys, types; sys.modules['_json'] = types.ModuleType('_json')\n"
+        "from unitd.bus import plainjson as p\nassert p.decode(p.encode({'a': ['\u2713', 1, None]}).encode()) == {'a': ['\u2713', 1, None]}\n"
+        "try: p.decode(b'{')\nexcept ValueError: print('good')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.stdout, done.stderr) == ("good\n", "")
 
 
 @pytest.mark.parametrize(
