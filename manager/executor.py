@@ -15,9 +15,10 @@ import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from unitd.manager import conditions, credentials, inotify, pidfile, procinfo, resources, room, spawnspec, users
+from unitd.manager import conditions, credentials, inotify, pidfile, procinfo, room, spawnspec, users
 from unitd.manager.machines import commands
 from unitd.manager.passing import Passed, Passing, data_file
+from unitd.manager.places import Places
 from unitd.manager.states import (
     ArmTimer,
     Cleanup,
@@ -26,7 +27,6 @@ from unitd.manager.states import (
     ExecDone,
     Exit,
     Exited,
-    OutOfMemory,
     PidFile,
     ReadPidFile,
     Record,
@@ -71,7 +71,7 @@ class Executor:
         """`publish` sends an event to subscribers; `turn` runs once at the end of a loop turn in which something happened."""
         self.loop, self.link, self.processes, self.output, self.host = loop, link, processes, output, host
         self.notify_path, self._publish, self._turn = notify_path, publish, turn
-        self.controllers = controllers
+        self.controllers, self.places = controllers, Places(self, controllers)
         self._turn_pending = False
         self._timers: dict[tuple[str, str], asyncio.TimerHandle] = {}
         self._spawns: list[tuple[Any, list[int]]] = []
@@ -80,7 +80,6 @@ class Executor:
         self._pid_file_watch: dict[str, Callable[[], None]] = {}
         self._environ = dict(os.environ)
         self._made_credentials: dict[str, str] = {}  # unit -> invocation
-        self._memory_watch: dict[str, Callable[[], None]] = {}
         #: Effects of one unit type only: class of the effect -> who carries it out. Filled by the parts that do.
         self.performers: dict[type[Any], Callable[[Unit, Record, Any], None]] = {}
         #: Parts of the manager that have the last word on what is spawned: (unit, role, spec, its descriptors).
@@ -256,7 +255,7 @@ class Executor:
         user = users.resolve_user(unit.exec)
         monitor = self.engine.monitors.get(unit.name, {})
         access, main = record.notify_access or s.notify_access, effect.role == "ExecStart" and s.type != "forking"
-        joins = self._place(unit)
+        joins = self.places.make(unit)
         return (
             spawnspec.SpawnContext(
                 token=effect.token,
@@ -297,35 +296,6 @@ class Executor:
             credentials.prepare(unit.exec, directory, uid, gid)
             self._made_credentials[unit.name] = self.engine.record(unit.name).invocation
         return directory
-
-    def _place(self, unit: Unit) -> list[str]:
-        """Make the unit's cgroup with its limits; the cgroup v1 directories that the process must join besides."""
-        chain = resources.slice_chain(unit)
-        known = self.engine.graph.units
-        slices = [known[name] for name in chain if name in known]
-        grouped = chain != ("system.slice",) or any(map(resources.wanted, slices))
-        directory = self.processes.place(unit.name, chain if grouped else ())
-        joins, problems = self.controllers.prepare(unit, slices, directory)
-        for problem in problems:
-            self.log("warning", f"{unit.name}: {problem}")
-        events = self.controllers.memory_events(unit, directory)
-        if events and unit.name not in self._memory_watch:
-            self._memory_watch[unit.name] = inotify.watch(self.loop, events, lambda: self._memory_event(unit.name))
-        return joins
-
-    def _memory_event(self, name: str) -> None:
-        unit, record = self.engine.graph.units.get(name), self.engine.record(name)
-        if unit is not None and self.controllers.new_oom_kill(unit, record.cgroup):
-            self.log("warning", f"{name}: a process was killed by the kernel, because memory ran out")
-            self.engine.dispatch(name, OutOfMemory())
-
-    def _unwatch_memory(self, name: str) -> None:
-        if name in self._memory_watch:
-            self._memory_watch.pop(name)()
-
-    def apply_limits(self, unit: Unit) -> list[str]:
-        """Write the unit's resource limits now, while it runs; problems as sentences (set-property)."""
-        return self.controllers.apply(unit, self.engine.record(unit.name).cgroup)
 
     # -- signals
 
@@ -395,6 +365,5 @@ class Executor:
             credentials.remove(os.path.join(self.host.runtime_dir, "credentials", unit.name))
         for cleaner in self.cleaners:
             cleaner(unit, record, restarting)
-        self._unwatch_memory(unit.name)
-        self.controllers.remove(unit, record.cgroup)
+        self.places.remove(unit, record)
         self.processes.unit_down(unit.name)
