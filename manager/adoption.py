@@ -7,8 +7,9 @@ import logging
 import os
 import signal
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from msgspec.structs import replace
 
 from unitd.manager import bag, consolelink, procinfo, rebuild, salvage, takeover
 from unitd.manager.output import STORES

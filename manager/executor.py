@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import glob
 import logging
 import os
@@ -14,6 +13,8 @@ import time
 import uuid
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from unitd.manager import conditions, credentials, inotify, pidfile, procinfo, room, spawnspec, users
 from unitd.manager.machines import commands
@@ -220,7 +221,7 @@ class Executor:
     def _context(self, unit: Unit, record: Record, effect: Spawn) -> tuple[spawnspec.SpawnContext, list[int]]:
         fds: list[int] = []
         # The instances of an Accept=yes socket are many and short: they share one log, their template's.
-        logged = dataclasses.replace(unit, name=f"{unit.name.partition('@')[0]}@.service") if record.socket else unit
+        logged = msgspec.structs.replace(unit, name=f"{unit.name.partition('@')[0]}@.service") if record.socket else unit
         ends = self.output.descriptors(logged, record.invocation)
         fds += [fd for fd in (ends.out, ends.err) if fd is not None]
         self._close_after += ends.temporary

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from unitd.units.errors import ValueProblem
 from unitd.units.model import Unit
@@ -28,16 +29,14 @@ UNLIMITED = {
 }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(msgspec.Struct, frozen=True):
     """What percentages are of."""
 
     memory: int  # bytes
     tasks: int  # the most processes the kernel allows
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """One value for one file of one controller, wanted by `directive`."""
 
     controller: str

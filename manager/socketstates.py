@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 # ---- events -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class SocketChecked:
+class SocketChecked(msgspec.Struct, frozen=True):
     """Whether the service behind the socket allows a start: `problem` is empty, or a sentence that says why not."""
 
     invocation: str
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class SocketsOpened:
+class SocketsOpened(msgspec.Struct, frozen=True):
     """The sockets were made, or could not be: then `problem` says which one and why."""
 
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class SocketsChowned:
+class SocketsChowned(msgspec.Struct, frozen=True):
     """SocketUser= and SocketGroup= were applied, or could not be."""
 
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class Incoming:
+class Incoming(msgspec.Struct, frozen=True):
     """Traffic on a socket with Accept=no. `busy`: a service it triggers is up or on its way; `stopping`: a stop job waits for the socket."""
 
     busy: bool
     stopping: bool = False
 
 
-@dataclass(frozen=True)
-class Connection:
+class Connection(msgspec.Struct, frozen=True):
     """A connection was accepted for `instance`; so many are open in all, and from its source (with this one left out)."""
 
     instance: str
@@ -47,15 +42,13 @@ class Connection:
     stopping: bool = False
 
 
-@dataclass(frozen=True)
-class TriggerFailed:
+class TriggerFailed(msgspec.Struct, frozen=True):
     """The start of the service was refused."""
 
     reason: str
 
 
-@dataclass(frozen=True)
-class ServiceState:
+class ServiceState(msgspec.Struct, frozen=True):
     """What became of a service that the socket triggers. `pending`: it has a job; `others`: another one on the socket is up or on its way."""
 
     sub: str
@@ -67,59 +60,49 @@ class ServiceState:
 # ---- effects ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class CheckService:
+class CheckService(msgspec.Struct, frozen=True):
     """Deliver `SocketChecked`: a socket is of no use without its service, and cannot be opened below one that runs."""
 
     invocation: str
 
 
-@dataclass(frozen=True)
-class OpenSockets:
+class OpenSockets(msgspec.Struct, frozen=True):
     """Make the sockets, or take those that are kept; deliver `SocketsOpened`."""
 
 
-@dataclass(frozen=True)
-class ChownSockets:
+class ChownSockets(msgspec.Struct, frozen=True):
     """Give the nodes to SocketUser= and SocketGroup=; deliver `SocketsChowned`."""
 
 
-@dataclass(frozen=True)
-class WatchSockets:
+class WatchSockets(msgspec.Struct, frozen=True):
     """Deliver `Incoming` (once), or a `Connection` for each with Accept=yes."""
 
     flush: bool = False  # throw away first what waits
 
 
-@dataclass(frozen=True)
-class UnwatchSockets:
+class UnwatchSockets(msgspec.Struct, frozen=True):
     """No more of that."""
 
 
-@dataclass(frozen=True)
-class DropPending:
+class DropPending(msgspec.Struct, frozen=True):
     """Throw away the connections that wait."""
 
 
-@dataclass(frozen=True)
-class CloseSockets:
+class CloseSockets(msgspec.Struct, frozen=True):
     """Close them, with RemoveOnStop= remove nodes and symlinks."""
 
 
-@dataclass(frozen=True)
-class Trigger:
+class Trigger(msgspec.Struct, frozen=True):
     """Start the service; deliver `TriggerFailed` if that is refused."""
 
 
-@dataclass(frozen=True)
-class StartInstance:
+class StartInstance(msgspec.Struct, frozen=True):
     """Start the service instance of an accepted connection; deliver `TriggerFailed` if that is refused."""
 
     instance: str
 
 
-@dataclass(frozen=True)
-class RefuseConnection:
+class RefuseConnection(msgspec.Struct, frozen=True):
     """Close an accepted connection."""
 
     instance: str

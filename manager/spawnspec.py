@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Literal
+
+import msgspec
 
 from unitd.manager.spec import SpawnSpec
 from unitd.manager.users import UserFacts
@@ -38,12 +39,11 @@ _PRIVATE = frozenset(
 _NOLOGIN = ("/usr/sbin/nologin", "/sbin/nologin", "/bin/false", "/usr/bin/false")
 
 
-@dataclass(frozen=True)
-class SpawnContext:
+class SpawnContext(msgspec.Struct, frozen=True):
     """All that `build` needs besides the unit. Descriptors are indexes into the list that goes with the spec."""
 
     token: str  # becomes SpawnSpec.id
-    base_env: Mapping[str, str] = field(default_factory=dict)  # the manager's environment
+    base_env: Mapping[str, str] = msgspec.field(default_factory=dict)  # the manager's environment
     invocation: str = ""
     notify_socket: str = ""  # "" for NotifyAccess=none
     watchdog_usec: int = 0
@@ -51,7 +51,7 @@ class SpawnContext:
     service_result: str = ""
     exit_code: str = ""
     exit_status: str = ""
-    monitor: Mapping[str, str] = field(default_factory=dict)  # MONITOR_* of OnFailure= and OnSuccess= units
+    monitor: Mapping[str, str] = msgspec.field(default_factory=dict)  # MONITOR_* of OnFailure= and OnSuccess= units
     user: UserFacts = UserFacts()
     env_files: Sequence[tuple[str, str]] = ()  # already read, in order
     host: HostFacts = HostFacts()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from unitd.manager.socketstates import SocketEffect, SocketEvent
 from unitd.manager.triggerstates import PathState, TimerState, TriggerEffect, TriggerEvent
 
@@ -46,8 +48,7 @@ ACTIVE_OF = {
 CLD_EXITED, CLD_KILLED, CLD_DUMPED = 1, 2, 3
 
 
-@dataclass(frozen=True)
-class Exit:
+class Exit(msgspec.Struct, frozen=True):
     """How a process ended. `code` is a CLD_* number, `status` the exit code or signal number."""
 
     code: int
@@ -130,8 +131,7 @@ class Record:
 # ---- events -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Start:
+class Start(msgspec.Struct, frozen=True):
     """A start job runs. `automatic` is a restart by Restart=."""
 
     invocation: str
@@ -140,20 +140,17 @@ class Start:
     assertion: bool = True
 
 
-@dataclass(frozen=True)
-class Stop:
+class Stop(msgspec.Struct, frozen=True):
     """A stop job runs (or the stop half of a restart, then `restart`)."""
 
     restart: bool = False
 
 
-@dataclass(frozen=True)
-class Reload:
+class Reload(msgspec.Struct, frozen=True):
     """A reload job runs."""
 
 
-@dataclass(frozen=True)
-class Spawned:
+class Spawned(msgspec.Struct, frozen=True):
     """The warden made the process `token`, or could not (pid 0, errno)."""
 
     token: str
@@ -162,15 +159,13 @@ class Spawned:
     reason: str = ""  # what the errno means, in words
 
 
-@dataclass(frozen=True)
-class ExecDone:
+class ExecDone(msgspec.Struct, frozen=True):
     """execve succeeded in the process `token` (close-on-exec pipe at EOF)."""
 
     token: str
 
 
-@dataclass(frozen=True)
-class Exited:
+class Exited(msgspec.Struct, frozen=True):
     """A process of the unit ended."""
 
     token: str
@@ -178,47 +173,40 @@ class Exited:
     exit: Exit
 
 
-@dataclass(frozen=True)
-class Empty:
+class Empty(msgspec.Struct, frozen=True):
     """No process of the unit is left."""
 
 
-@dataclass(frozen=True)
-class Deadline:
+class Deadline(msgspec.Struct, frozen=True):
     """The timer `name` with this generation went off."""
 
     name: str
     generation: int
 
 
-@dataclass(frozen=True)
-class Notified:
+class Notified(msgspec.Struct, frozen=True):
     """An accepted sd_notify message: assignments in order; `pid` is the sender."""
 
     pid: int
     fields: dict[str, str]
 
 
-@dataclass(frozen=True)
-class PidFile:
+class PidFile(msgspec.Struct, frozen=True):
     """What the PID file (or the guess, when there is none) says. pid 0: nothing usable, with the reason."""
 
     pid: int
     reason: str = ""
 
 
-@dataclass(frozen=True)
-class ResetFailed:
+class ResetFailed(msgspec.Struct, frozen=True):
     """reset-failed: failed becomes dead, counters are cleared."""
 
 
-@dataclass(frozen=True)
-class Restarting:
+class Restarting(msgspec.Struct, frozen=True):
     """The restart that was planned is being carried out: the auto-restart state ends."""
 
 
-@dataclass(frozen=True)
-class OutOfMemory:
+class OutOfMemory(msgspec.Struct, frozen=True):
     """The kernel killed a process of the unit's control group, because memory ran out."""
 
 
@@ -227,8 +215,7 @@ Event = Start | Stop | Reload | Spawned | ExecDone | Exited | Empty | Deadline |
 # ---- effects ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Spawn:
+class Spawn(msgspec.Struct, frozen=True):
     """Run command `index` of `role` ("ExecStart", "ExecStop", ...) as process `token`."""
 
     token: str
@@ -237,8 +224,7 @@ class Spawn:
     wants_exec_done: bool = False
 
 
-@dataclass(frozen=True)
-class Signal:
+class Signal(msgspec.Struct, frozen=True):
     """Send `signal` to `whom`: "main", "control", "main+control" or "all" (every process of the unit)."""
 
     whom: str
@@ -246,8 +232,7 @@ class Signal:
     also_hup: bool = False
 
 
-@dataclass(frozen=True)
-class ArmTimer:
+class ArmTimer(msgspec.Struct, frozen=True):
     """Deliver `Deadline(name, generation)` at `at` (monotonic)."""
 
     name: str
@@ -255,55 +240,47 @@ class ArmTimer:
     generation: int
 
 
-@dataclass(frozen=True)
-class DisarmTimer:
+class DisarmTimer(msgspec.Struct, frozen=True):
     """Forget the timer `name`."""
 
     name: str
 
 
-@dataclass(frozen=True)
-class WatchEmpty:
+class WatchEmpty(msgspec.Struct, frozen=True):
     """Deliver `Empty` when no process of the unit is left (at once if so already)."""
 
 
-@dataclass(frozen=True)
-class ReadPidFile:
+class ReadPidFile(msgspec.Struct, frozen=True):
     """Deliver `PidFile`: read PIDFile=, or guess the main process."""
 
     guess: bool
 
 
-@dataclass(frozen=True)
-class Finished:
+class Finished(msgspec.Struct, frozen=True):
     """The job under way ends: "done", "failed", "canceled", "timeout", "dependency", "skipped", "assert"."""
 
     job: str  # "start" "stop" "reload"
     result: str
 
 
-@dataclass(frozen=True)
-class Changed:
+class Changed(msgspec.Struct, frozen=True):
     """The state changed; tell subscribers, dependants, the start-limit's OnFailure=."""
 
     old_sub: str
     new_sub: str
 
 
-@dataclass(frozen=True)
-class QueueRestart:
+class QueueRestart(msgspec.Struct, frozen=True):
     """The restart delay is over: queue a restart job."""
 
 
-@dataclass(frozen=True)
-class Cleanup:
+class Cleanup(msgspec.Struct, frozen=True):
     """The unit is down: remove its runtime directories (unless preserved), its PID file and cgroup."""
 
     restarting: bool
 
 
-@dataclass(frozen=True)
-class Log:
+class Log(msgspec.Struct, frozen=True):
     """One line for the manager's log about this unit."""
 
     level: str  # "info" "warning" "error" "debug"

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+import msgspec
+
 from unitd.units.zone import UTC_ZONE, Zone
 
 
@@ -34,8 +36,7 @@ class PathState:
 # ---- events -----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class TriggerState:
+class TriggerState(msgspec.Struct, frozen=True):
     """The unit that is activated, as it is now."""
 
     active: str = "inactive"
@@ -45,8 +46,7 @@ class TriggerState:
     deactivated_at: float = 0.0  # when it came back there
 
 
-@dataclass(frozen=True)
-class TimerFacts:
+class TimerFacts(msgspec.Struct, frozen=True):
     """What a timer has to know to compute when it elapses. `realtime` is now."""
 
     realtime: int
@@ -62,49 +62,42 @@ class TimerFacts:
     clock_changed: bool = False
 
 
-@dataclass(frozen=True)
-class TriggerChanged:
+class TriggerChanged(msgspec.Struct, frozen=True):
     """The unit that is activated changed its state, or a job of it is over."""
 
     state: TriggerState
 
 
-@dataclass(frozen=True)
-class RealtimeElapsed:
+class RealtimeElapsed(msgspec.Struct, frozen=True):
     """The clock on the wall has reached the time with this generation."""
 
     generation: int
 
 
-@dataclass(frozen=True)
-class ClockChanged:
+class ClockChanged(msgspec.Struct, frozen=True):
     """The clock was set."""
 
     realtime: int
 
 
-@dataclass(frozen=True)
-class ZoneChanged:
+class ZoneChanged(msgspec.Struct, frozen=True):
     """The local time zone is another."""
 
 
-@dataclass(frozen=True)
-class Resumed:
+class Resumed(msgspec.Struct, frozen=True):
     """A new manager has taken over; what was armed has to be armed again. `reloaded`: no, but definitions were read again."""
 
     reloaded: bool = False
 
 
-@dataclass(frozen=True)
-class Activated:
+class Activated(msgspec.Struct, frozen=True):
     """The start of the unit was asked for at this time, or refused: then `problem` says why."""
 
     realtime: int
     problem: str = ""
 
 
-@dataclass(frozen=True)
-class PathFacts:
+class PathFacts(msgspec.Struct, frozen=True):
     """Which of the watched paths are there, in their order. `found`: what fits, for the unit to be told."""
 
     exists: tuple[bool, ...]
@@ -115,8 +108,7 @@ class PathFacts:
     problem: str = ""  # why a path cannot be watched
 
 
-@dataclass(frozen=True)
-class PathEvent:
+class PathEvent(msgspec.Struct, frozen=True):
     """Something happened to a watched path. `changed`: to line number `index` itself, in a way that PathChanged= or PathModified= names."""
 
     index: int = -1
@@ -126,29 +118,25 @@ class PathEvent:
 # ---- effects ----------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class AskTimer:
+class AskTimer(msgspec.Struct, frozen=True):
     """Deliver `TimerFacts`."""
 
     starting: str = ""
     clock_changed: bool = False
 
 
-@dataclass(frozen=True)
-class WatchTime:
+class WatchTime(msgspec.Struct, frozen=True):
     """Deliver `RealtimeElapsed` at `at` (0: never), and `ClockChanged` and `ZoneChanged` as they happen."""
 
     at: int
     generation: int
 
 
-@dataclass(frozen=True)
-class UnwatchTime:
+class UnwatchTime(msgspec.Struct, frozen=True):
     """No more of that."""
 
 
-@dataclass(frozen=True)
-class AskPath:
+class AskPath(msgspec.Struct, frozen=True):
     """Deliver `PathFacts`. `make`: make the directories first; `watch`: begin to watch first."""
 
     starting: str = ""
@@ -157,13 +145,11 @@ class AskPath:
     watch: bool = False
 
 
-@dataclass(frozen=True)
-class UnwatchPath:
+class UnwatchPath(msgspec.Struct, frozen=True):
     """Deliver no more `PathEvent`s."""
 
 
-@dataclass(frozen=True)
-class Activate:
+class Activate(msgspec.Struct, frozen=True):
     """Start the unit; deliver `Activated`. `environment` is told to it."""
 
     environment: tuple[tuple[str, str], ...] = ()

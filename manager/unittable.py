@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Protocol
+
+import msgspec
 
 from unitd.manager import machines
 from unitd.manager.graph import Graph
@@ -132,7 +133,7 @@ class UnitTable:
                     continue
                 if self.active(name) not in ("inactive", "failed"):
                     # The service runs on under what it was started with; only LoadState tells that the file is gone.
-                    new = dataclasses.replace(old, load_state="not-found", fragment_path="")
+                    new = msgspec.structs.replace(old, load_state="not-found", fragment_path="")
             self.adopt(new, name)
         return told
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import grp
 import os
 import pwd
-from dataclasses import dataclass
+
+import msgspec
 
 from unitd.units.model import ExecContext
 
@@ -20,8 +21,7 @@ class UserError(Exception):
         self.exit_code = exit_code
 
 
-@dataclass(frozen=True)
-class UserFacts:
+class UserFacts(msgspec.Struct, frozen=True):
     """Who a command runs as. None: as the manager. `name`, `home` and `shell` are empty without User=."""
 
     uid: int | None = None

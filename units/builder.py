@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from unitd.units.directives import Directive
 from unitd.units.errors import Problem, ValueProblem
 from unitd.units.specifiers import HostFacts, resolver
 
 
-@dataclasses.dataclass(frozen=True)
-class Defaults:
+class Defaults(msgspec.Struct, frozen=True):
     """Manager-wide defaults (unitd.conf), in seconds."""
 
     timeout_start: float = 90.0

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, tzinfo
 
+import msgspec
+
 from unitd.units.errors import ValueProblem
 from unitd.units.zone import SECOND, UTC_ZONE, Zone, find_zone, moment_of
 
@@ -34,8 +36,7 @@ class Component:
 Chain = tuple[Component, ...]  # empty: any value
 
 
-@dataclass(frozen=True)
-class CalendarSpec:
+class CalendarSpec(msgspec.Struct, frozen=True):
     """A parsed expression. `weekdays` has a bit for each day from Monday on; `zone` is a name of the database, an abbreviation of the local zone, or UTC."""
 
     weekdays: int = ALL_DAYS

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from unitd.units import names
 from unitd.units.loader import Loader
@@ -26,8 +27,7 @@ Possible reasons for having this kind of units are:
 _FOLDERS = (".wants", ".requires", ".upholds")
 
 
-@dataclass(frozen=True)
-class Change:
+class Change(msgspec.Struct, frozen=True):
     """A link made or removed, or something to tell."""
 
     kind: str  # symlink, unlink, note

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import grp
 import os
 import platform
@@ -10,6 +9,8 @@ import pwd
 import stat
 import time
 from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from unitd.units import implicit, names, pools, socket, special
 from unitd.units.errors import Problem
@@ -65,7 +66,7 @@ def host_facts() -> HostFacts:
     if uid == 0:
         return base
     state = os.environ.get("XDG_STATE_HOME") or os.path.join(home, ".local/state")
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         base,
         runtime_dir=os.environ.get("XDG_RUNTIME_DIR") or f"/tmp/unitd-{uid}",  # noqa: S108 - checked by its user
         state_dir=state,
@@ -178,7 +179,7 @@ class Loader(SearchPath):
         if without_file is not None:
             unit = _under(without_file, unit)
         if passed and passed not in unit.service.sockets:
-            unit = dataclasses.replace(unit, service=dataclasses.replace(unit.service, sockets=(*unit.service.sockets, passed)))
+            unit = msgspec.structs.replace(unit, service=msgspec.structs.replace(unit.service, sockets=(*unit.service.sockets, passed)))
         if carrier.endswith("@.service"):
             unit = pools.triggers(unit, carrier, self._pool(carrier)[1])
         dependencies = pools.member(unit, socket.implicit(unit, unit.unit.dependencies, self._exists))
@@ -186,12 +187,12 @@ class Loader(SearchPath):
             linked = self._linked(aliases, suffix)
             if linked:
                 dependencies[kind] = tuple(dict.fromkeys([*dependencies.get(kind, ()), *linked]))
-        section = dataclasses.replace(
+        section = msgspec.structs.replace(
             unit.unit,
             dependencies=implicit.dependencies(unit, dependencies, self.host.uid != 0),
             ignore_on_isolate=implicit.ignores_isolate(unit, unit.settings),
         )
-        return dataclasses.replace(
+        return msgspec.structs.replace(
             unit,
             load_state=state if state != "loaded" else unit.load_state,
             names=aliases,
@@ -245,7 +246,7 @@ def _under(built_in: Unit, unit: Unit) -> Unit:
     base, more = built_in.unit, unit.unit
     merged = {k: tuple(dict.fromkeys([*base.dependencies.get(k, ()), *more.dependencies.get(k, ())])) for k in {**base.dependencies, **more.dependencies}}
     given = {key for section, key in unit.settings if section == "Unit"}
-    section = dataclasses.replace(
+    section = msgspec.structs.replace(
         more,
         dependencies=merged,
         description=more.description or base.description,
@@ -254,7 +255,7 @@ def _under(built_in: Unit, unit: Unit) -> Unit:
         default_dependencies=more.default_dependencies if "DefaultDependencies" in given else base.default_dependencies,
         refuse_manual_start=more.refuse_manual_start if "RefuseManualStart" in given else base.refuse_manual_start,
     )
-    return dataclasses.replace(unit, unit=section)
+    return msgspec.structs.replace(unit, unit=section)
 
 
 def _mtime(path: str) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from unitd.units.errors import Problem
 from unitd.units.path import PathSection
@@ -18,8 +19,7 @@ from unitd.units.timer import TimerSection
 INFINITY = math.inf
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One command of an Exec*= line: specifiers resolved, `$VAR` not yet expanded (systemd.service(5), COMMAND LINES)."""
 
     path: str  # absolute, or a bare name to look up in the search path
@@ -29,16 +29,14 @@ class Command:
     privilege: str = ""  # "", "+", "!", "!!"
 
 
-@dataclass(frozen=True)
-class ExitStatusSet:
+class ExitStatusSet(msgspec.Struct, frozen=True):
     """Exit codes and signals, as in SuccessExitStatus=."""
 
     codes: frozenset[int] = frozenset()
     signals: frozenset[int] = frozenset()
 
 
-@dataclass(frozen=True)
-class Condition:
+class Condition(msgspec.Struct, frozen=True):
     """One Condition*= or Assert*= line (systemd.unit(5))."""
 
     kind: str  # "PathExists", "Host", ... without the Condition/Assert prefix
@@ -47,13 +45,12 @@ class Condition:
     negate: bool = False  # prefix !
 
 
-@dataclass(frozen=True)
-class UnitSection:
+class UnitSection(msgspec.Struct, frozen=True):
     """[Unit]. `dependencies` maps the directive ("Requires", "After", ...) to unit names, with dependency directories and drop-ins merged in."""
 
     description: str = ""
     documentation: tuple[str, ...] = ()
-    dependencies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    dependencies: Mapping[str, tuple[str, ...]] = msgspec.field(default_factory=dict)
     conditions: tuple[Condition, ...] = ()
     asserts: tuple[Condition, ...] = ()
     start_limit_interval: float = 10.0
@@ -78,8 +75,7 @@ class UnitSection:
     requires_mounts_for: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
-class ServiceSection:
+class ServiceSection(msgspec.Struct, frozen=True):
     """[Service], the part that is the service's own (systemd.service(5))."""
 
     type: str = "simple"  # simple exec forking oneshot notify notify-reload idle
@@ -122,8 +118,7 @@ class ServiceSection:
     oom_policy: str = "stop"
 
 
-@dataclass(frozen=True)
-class ExecDirectory:
+class ExecDirectory(msgspec.Struct, frozen=True):
     """One of RuntimeDirectory= and its siblings: names below the base directory, and their mode."""
 
     names: tuple[str, ...] = ()
@@ -131,8 +126,7 @@ class ExecDirectory:
     links: tuple[tuple[str, str], ...] = ()  # (name, symlink to it), both below the base directory
 
 
-@dataclass(frozen=True)
-class ExecContext:
+class ExecContext(msgspec.Struct, frozen=True):
     """What the child sets up before exec (systemd.exec(5))."""
 
     working_directory: str = ""  # "" = /, "~" = the user's home
@@ -157,7 +151,7 @@ class ExecContext:
     cpu_scheduling_reset_on_fork: bool = False
     cpu_affinity: frozenset[int] = frozenset()
     timer_slack_nsec: int | None = None
-    limits: Mapping[str, tuple[int | None, int | None]] = field(default_factory=dict)  # "NOFILE" -> (soft, hard), None = infinity
+    limits: Mapping[str, tuple[int | None, int | None]] = msgspec.field(default_factory=dict)  # "NOFILE" -> (soft, hard), None = infinity
     standard_input: str = "null"  # null tty data file:PATH socket fd:NAME ...
     standard_output: str = "journal"  # unitd's default "journal" is its own capture unless the real journal is asked for
     standard_error: str = "inherit"
@@ -168,7 +162,7 @@ class ExecContext:
     set_credentials: tuple[tuple[str, bytes], ...] = ()  # (name, data)
     load_credentials: tuple[tuple[str, str], ...] = ()  # (name, path; relative or empty: in the stores)
     syslog_identifier: str = ""
-    directories: Mapping[str, ExecDirectory] = field(default_factory=dict)  # "Runtime" "State" "Cache" "Logs" "Configuration"
+    directories: Mapping[str, ExecDirectory] = msgspec.field(default_factory=dict)  # "Runtime" "State" "Cache" "Logs" "Configuration"
     runtime_directory_preserve: str = "no"  # no restart yes
     no_new_privileges: bool = False
     capability_bounding_set: frozenset[int] | None = None  # None: keep all
@@ -179,8 +173,7 @@ class ExecContext:
     log_rate_limit_burst: int | None = None
 
 
-@dataclass(frozen=True)
-class KillContext:
+class KillContext(msgspec.Struct, frozen=True):
     """How processes are ended (systemd.kill(5))."""
 
     mode: str = "control-group"  # control-group mixed process none
@@ -192,8 +185,7 @@ class KillContext:
     watchdog_signal: int = 6
 
 
-@dataclass(frozen=True)
-class LogContext:
+class LogContext(msgspec.Struct, frozen=True):
     """How captured output is kept ([X-Unitd]); None means as unitd.conf says, 0 without limit."""
 
     max_size: int | None = None
@@ -203,8 +195,7 @@ class LogContext:
     streams: str = "merged"  # merged separate
 
 
-@dataclass(frozen=True)
-class InstallSection:
+class InstallSection(msgspec.Struct, frozen=True):
     """[Install]; only enable and disable read it."""
 
     wanted_by: tuple[str, ...] = ()
@@ -215,8 +206,7 @@ class InstallSection:
     default_instance: str = ""
 
 
-@dataclass(frozen=True)
-class Unit:
+class Unit(msgspec.Struct, frozen=True):
     """One unit as loaded. `load_state` is systemd's: loaded, not-found, masked, bad-setting, error.
 
     `settings` keeps every directive that was set and kept, as written, in order: (section, key) -> values.
@@ -239,7 +229,7 @@ class Unit:
     install: InstallSection = InstallSection()
     timer: TimerSection = TimerSection()
     path: PathSection = PathSection()
-    settings: Mapping[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
+    settings: Mapping[tuple[str, str], tuple[str, ...]] = msgspec.field(default_factory=dict)
 
     @property
     def type(self) -> str:

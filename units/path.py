@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from unitd.units.errors import Problem
 from unitd.units.timer import trigger_dependencies, triggered_unit
@@ -15,16 +16,14 @@ if TYPE_CHECKING:
 WATCHES = ("PathExists", "PathExistsGlob", "PathChanged", "PathModified", "DirectoryNotEmpty")
 
 
-@dataclass(frozen=True)
-class PathSpec:
+class PathSpec(msgspec.Struct, frozen=True):
     """One line of what is watched: `kind` is one of WATCHES."""
 
     kind: str
     path: str
 
 
-@dataclass(frozen=True)
-class PathSection:
+class PathSection(msgspec.Struct, frozen=True):
     """[Path]."""
 
     specs: tuple[PathSpec, ...] = ()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
+
+import msgspec
 
 from unitd.units import names
 from unitd.units.model import Unit, UnitSection
@@ -55,4 +56,4 @@ def triggers(socket: Unit, template: str, count: int) -> Unit:
     dependencies = dict(socket.unit.dependencies)
     for kind in ("Triggers", "Before"):
         dependencies[kind] = tuple(dict.fromkeys([*dependencies.get(kind, ()), *instances(template, count)]))
-    return dataclasses.replace(socket, unit=dataclasses.replace(socket.unit, dependencies=dependencies))
+    return msgspec.structs.replace(socket, unit=msgspec.structs.replace(socket.unit, dependencies=dependencies))

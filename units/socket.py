@@ -5,8 +5,9 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from unitd.units import names
 from unitd.units.errors import Problem, ValueProblem
@@ -37,8 +38,7 @@ NETLINK = {
 TRIGGER_BURST = (200, 20)
 
 
-@dataclass(frozen=True)
-class Listener:
+class Listener(msgspec.Struct, frozen=True):
     """One Listen*= line. `family`: inet inet6 any unix abstract vsock netlink file; `host` is an address, a path or a name."""
 
     kind: str  # stream datagram seqpacket fifo special netlink
@@ -70,8 +70,7 @@ class Listener:
         return self.host if self.family in ("unix", "file") else ""
 
 
-@dataclass(frozen=True)
-class SocketSection:
+class SocketSection(msgspec.Struct, frozen=True):
     """[Socket] with systemd's defaults. None: leave it to the kernel."""
 
     listeners: tuple[Listener, ...] = ()

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from unitd.units import names
 from unitd.units.errors import ValueProblem
 from unitd.units.zone import UTC_ZONE, Zone
 
 
-@dataclass(frozen=True)
-class HostFacts:
+class HostFacts(msgspec.Struct, frozen=True):
     """What specifiers and the environment say about the machine and the manager's user."""
 
     uid: int = 0

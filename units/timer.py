@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from unitd.units.calendar import CalendarSpec
 from unitd.units.errors import Problem
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 MONOTONIC = ("OnActiveSec", "OnBootSec", "OnStartupSec", "OnUnitActiveSec", "OnUnitInactiveSec")
 
 
-@dataclass(frozen=True)
-class TimerValue:
+class TimerValue(msgspec.Struct, frozen=True):
     """One line that says when the timer elapses: `seconds` after the moment `base` names, or by `calendar`."""
 
     base: str  # one of MONOTONIC, or OnCalendar
@@ -25,8 +25,7 @@ class TimerValue:
     calendar: CalendarSpec | None = None
 
 
-@dataclass(frozen=True)
-class TimerSection:
+class TimerSection(msgspec.Struct, frozen=True):
     """[Timer]."""
 
     values: tuple[TimerValue, ...] = ()

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import io
 import struct
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from zoneinfo import ZoneInfo
+
+import msgspec
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -26,8 +27,7 @@ def moment_of(usec: int, zone: tzinfo = UTC) -> datetime:
     return (_EPOCH + timedelta(microseconds=usec)).astimezone(zone)
 
 
-@dataclass(frozen=True)
-class Zone:
+class Zone(msgspec.Struct, frozen=True):
     """The local zone: its rules, and what its standard and its summer time are called ("CET", "CEST")."""
 
     rules: tzinfo = UTC

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from tests.graphs import Deps, engine, run, unit
@@ -429,9 +430,8 @@ def test_instances_that_are_down_are_remembered_up_to_a_number() -> None:
 
 
 def test_what_follows_an_alias() -> None:
-    import dataclasses
 
-    b = dataclasses.replace(simple("b.service"), names=("b.service", "also.service"))
+    b = msgspec.structs.replace(simple("b.service"), names=("b.service", "also.service"))
     made, world = engine(simple("a.service", {"Requires": ["also.service"], "After": ["also.service"]}), b)
     made.source.units["also.service"] = b  # type: ignore[attr-defined]
     run(made, world, "a.service")
@@ -442,10 +442,9 @@ def test_what_follows_an_alias() -> None:
 
 def test_a_service_that_its_exec_condition_skips_fails_who_requires_it() -> None:
     """The job ends with "skipped": fine for who asked, not for who needs the unit (systemd's job_finish_and_invalidate)."""
-    import dataclasses
 
     a = simple("a.service")
-    a = dataclasses.replace(a, service=dataclasses.replace(a.service, exec_condition=(Command("/bin/c", ("/bin/c",)),)))
+    a = msgspec.structs.replace(a, service=msgspec.structs.replace(a.service, exec_condition=(Command("/bin/c", ("/bin/c",)),)))
     made, world = engine(a, simple("b.service", {"Requires": ["a.service"], "After": ["a.service"]}))
     results: dict[str, str] = {}
     made.submit(["b.service"], "start")

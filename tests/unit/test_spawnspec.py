@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from unitd.manager import users
 from unitd.manager.spawnspec import DEFAULT_PATH, SpawnContext, build, environment

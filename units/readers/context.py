@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-import dataclasses
 import re
+
+import msgspec
 
 from unitd.units import execline, values
 from unitd.units.builder import Builder, Fatal, Reader
@@ -109,7 +110,7 @@ def _plain(path: str) -> bool:
 
 def _dir_mode(b: Builder, d: Directive, value: str, _: str) -> None:
     old: ExecDirectory = b.fields.get(d.field, ExecDirectory())
-    b.put(d.field, dataclasses.replace(old, mode=values.parse_mode(value) if value else 0o755))
+    b.put(d.field, msgspec.structs.replace(old, mode=values.parse_mode(value) if value else 0o755))
 
 
 def _limit(b: Builder, d: Directive, value: str, _: str) -> None:

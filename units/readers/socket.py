@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from unitd.units import execline, names, values
 from unitd.units.builder import Builder, Reader
