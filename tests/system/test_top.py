@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.harness import UNITCTL, Manager, need
+from tests.harness import UNITCTL, Manager, file_has, need
 from tests.harness.terminal import Tmux, Window
 
 
@@ -85,6 +85,49 @@ def test_it_commands_and_shows_output(services: Manager, top: Window) -> None:
     top.keys("Home", "Enter")
     top.shows("output of alpha.service")
     top.shows("tick-tock")
+
+
+def test_keys_that_reload_stop_start_and_scale(services: Manager, tmux: Tmux) -> None:
+    services.write("beta.service.d/reload.conf", f"[Service]\nExecReload=/usr/bin/touch {services.base}/reloaded\n")
+    services.write("pool@.service", "[Service]\nExecStart=/bin/sleep 1000\n")
+    services.ok("daemon-reload")
+    services.ok("start", "pool@1")
+    top = tmux.open(TOP)
+    top.wait(lambda shown: len(order(shown)) == 4)
+    top.keys("n")
+    top.wait(lambda shown: order(shown) == ["alpha.service", "beta.service", "gamma.service", "pool@1.service"])
+
+    def row(unit: str, word: str) -> None:
+        top.wait(lambda shown: any(line.split()[:1] == [unit] and f" {word} " in line for line in shown))
+
+    def press(key: str, question: str) -> None:
+        top.keys(key)
+        top.shows(question)
+        top.keys("y")
+
+    top.keys("Home", "Down")
+    press("L", "reload beta.service (1 process)? y/n")
+    file_has(services.base / "reloaded")
+    press("T", "stop beta.service (1 process)? y/n")
+    services.wait_for("beta", ActiveState="inactive")
+    row("beta.service", "dead")
+    press("S", "start beta.service")
+    services.wait_for("beta", ActiveState="active")
+    row("beta.service", "running")
+    top.keys("+")
+    top.shows("beta.service is no instance of a template")
+    top.keys("End")
+    press("+", "one instance of pool@.service more? y/n")
+    row("pool@2.service", "running")
+    press("-", "one instance of pool@.service less? y/n")
+    services.wait_for("pool@2", ActiveState="inactive")
+    top.keys("-")
+    top.shows("one instance of pool@.service less? y/n")
+    top.keys("n")
+    top.shows("nothing was done")
+    assert services.show("pool@1", "ActiveState") == "active"
+    top.keys("q")
+    top.shows("ended-with-0")
 
 
 def test_it_outlives_the_manager_and_a_resize(services: Manager, top: Window) -> None:
