@@ -65,11 +65,8 @@ class Bench:
 def bench(count: int) -> Iterator[Bench]:
     """A Bench that is cleaned up."""
     made = Bench(count)
-    try:
+    with made.manager, made.socket:
         yield made
-    finally:
-        made.manager.close()
-        made.socket.close()
 
 
 def switches(pid: int) -> int:

@@ -70,8 +70,7 @@ def own(manager: Manager) -> list[int]:
 
 
 def unitd(mb: int, size: int, what: str) -> tuple[float, float]:
-    manager = Manager()
-    try:
+    with Manager() as manager:
         report = manager.base / "report"
         (manager.base / "writer.py").write_text(WRITER)
         manager.write("flow.service", f"[Service]\nExecStart={sys.executable} -S {manager.base}/writer.py {mb} {size} {report}\nRemainAfterExit=yes\n")
@@ -82,8 +81,6 @@ def unitd(mb: int, size: int, what: str) -> tuple[float, float]:
         began, _, total = wait_for(report)
         manager.ok("logs", "-n", "1", "flow")  # all of it is in the file now
         return result("unitd", what, total, time.time() - began, cpu(pids) - before)
-    finally:
-        manager.close()
 
 
 def supervisor(mb: int, size: int, what: str, environment: Path) -> tuple[float, float]:
@@ -144,8 +141,7 @@ def flow(mb: int) -> None:
 
 def kills(count: int) -> None:
     """Show 3: numbered lines, up to 100000 a second, while the logger is killed `count` times and the manager every tenth time besides."""
-    manager = Manager()
-    try:
+    with Manager() as manager:
         program = "import os, time\nn = 0\nwhile not os.path.exists('{0}/stop'):\n os.write(1, b''.join(b'%d\\n' % i for i in range(n, n + 100)))\n n += 100\n time.sleep(0.001)\n"
         (manager.base / "p.py").write_text(program.format(manager.base) + f"open('{manager.base}/total', 'w').write(str(n))\n")
         limits = "[X-Unitd]\nLogMaxSize=4M\nLogMaxFiles=10000\nLogCompress=yes\n"
@@ -171,8 +167,6 @@ def kills(count: int) -> None:
         torn = len(lines) - len(numbers)
         in_order = numbers == list(range(total))
         print(f"logger killed {count} times, manager {managers} times, {total} lines: {lost} lost, {doubled} doubled, {torn} torn, in order: {in_order}")
-    finally:
-        manager.close()
 
 
 def percentile(values: list[float], part: float) -> float:
@@ -183,8 +177,7 @@ def percentile(values: list[float], part: float) -> float:
 def floods() -> None:
     """Show 2: four services print without end; the bus and a quiet service's lines."""
 
-    manager = Manager()
-    try:
+    with Manager() as manager:
         for n in range(4):
             manager.write(f"flood{n}.service", f"[Service]\nExecStart=/usr/bin/yes {'x' * 99}\n")
         tick = "import time\nwhile True:\n time.sleep(0.02)\n print(time.time(), flush=True)\n"
@@ -224,8 +217,6 @@ def floods() -> None:
                 f" at most {max(delays) * 1e3:.1f} ms",
                 flush=True,
             )
-    finally:
-        manager.close()
 
 
 def read(mb: int) -> None:
@@ -235,8 +226,7 @@ def read(mb: int) -> None:
     from unitd.bus.logread import tail
     from unitd.manager import logpress
 
-    manager = Manager()
-    try:
+    with Manager() as manager:
         report = manager.base / "report"
         (manager.base / "writer.py").write_text(WRITER)
         limits = "[X-Unitd]\nLogMaxFiles=1000\n"
@@ -268,8 +258,6 @@ def read(mb: int) -> None:
                 manager.ok(*words)
                 walls.append(time.perf_counter() - first)
             print(f"whole process: unitctl {' '.join(words):<18} {statistics.median(walls) * 1e3:.0f} ms")
-    finally:
-        manager.close()
 
 
 def main() -> None:

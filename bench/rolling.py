@@ -74,16 +74,15 @@ class Load:
 
 
 def main(rounds: int) -> int:
-    manager = Manager()
-    program = manager.base / "server.py"
-    program.write_text(SERVER)
-    port = free_port()
-    manager.write(
-        "web@.service",
-        f"[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=notify\nNonBlocking=yes\nExecStart={sys.executable} -S -I {program}\n"
-        f"[Socket]\nListenStream=127.0.0.1:{port}\n[X-Unitd]\nInstances={WORKERS}\n",
-    )
-    try:
+    with Manager() as manager:
+        program = manager.base / "server.py"
+        program.write_text(SERVER)
+        port = free_port()
+        manager.write(
+            "web@.service",
+            f"[Unit]\nStartLimitIntervalSec=0\n[Service]\nType=notify\nNonBlocking=yes\nExecStart={sys.executable} -S -I {program}\n"
+            f"[Socket]\nListenStream=127.0.0.1:{port}\n[X-Unitd]\nInstances={WORKERS}\n",
+        )
         manager.boot()
         manager.ok("start", "web@")
         load = Load(port)
@@ -101,8 +100,6 @@ def main(rounds: int) -> int:
             for thread in load.threads:
                 thread.join()
         took = time.monotonic() - began
-    finally:
-        manager.close()
     for problem in sorted(set(load.failed)):
         print(f"rolling: failed: {problem} ({load.failed.count(problem)} times)")
     print(

@@ -72,17 +72,11 @@ async def measure(web: Web) -> None:
     )
 
 
-manager = Manager()
-try:
+with Manager() as manager:
     script = manager.base / "speaker.py"
     script.write_text(SPEAKER)
     manager.write("speaker.service", f"[Service]\nType=notify\nExecStart={sys.executable} {script}\n")
     manager.boot("speaker.service")
     manager.wait_for("speaker.service", SubState="running")
-    page = Web(manager)
-    try:
+    with Web(manager) as page:
         asyncio.run(measure(page))
-    finally:
-        page.close()
-finally:
-    manager.close()

@@ -86,11 +86,11 @@ class CgroupTree:
 
     def populated(self, path: str) -> bool:
         """Does any process live in it or below?"""
-        return b"populated 1" in _read(f"{path}/cgroup.events")
+        return b"populated 1" in contents(f"{path}/cgroup.events")
 
     def pids(self, path: str) -> list[int]:
         """The processes in it and below."""
-        found = [int(word) for word in _read(f"{path}/cgroup.procs").split()]
+        found = [int(word) for word in contents(f"{path}/cgroup.procs").split()]
         for folder in folders(path):
             found += self.pids(folder)
         return [pid for pid in found if pid > 0]
@@ -123,7 +123,8 @@ class CgroupTree:
         return next((part for part in here[len(self.base) + 1 :].split("/") if not part.endswith(".slice")), None)
 
 
-def _read(path: str) -> bytes:
+def contents(path: str) -> bytes:
+    """What is in a file; nothing where it cannot be read."""
     try:
         with open(path, "rb") as file:
             return file.read()
@@ -142,7 +143,7 @@ def folders(path: str) -> list[str]:
 
 def _mounted() -> tuple[str, str] | None:
     """(mount point, root of the mount) of the cgroup2 hierarchy."""
-    for line in _read("/proc/self/mountinfo").decode("utf-8", "surrogateescape").splitlines():
+    for line in contents("/proc/self/mountinfo").decode("utf-8", "surrogateescape").splitlines():
         left, _, right = line.partition(" - ")
         if right.startswith("cgroup2 "):
             fields = left.split()
@@ -151,7 +152,7 @@ def _mounted() -> tuple[str, str] | None:
 
 
 def _own_path(pid: str) -> str | None:
-    for line in _read(f"/proc/{pid}/cgroup").decode("utf-8", "surrogateescape").splitlines():
+    for line in contents(f"/proc/{pid}/cgroup").decode("utf-8", "surrogateescape").splitlines():
         if line.startswith("0::"):
             return line[3:].removesuffix(" (deleted)")
     return None

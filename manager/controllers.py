@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-from unitd.manager.cgroup import CgroupTree, folders
+from unitd.manager.cgroup import CgroupTree, contents, folders
 from unitd.manager.resources import CONTROLLER_OF, UNLIMITED, Host, Setting, settings, slice_chain, wanted
 from unitd.units.model import Unit
 
@@ -43,7 +43,7 @@ class Controllers:
             return cls(None, {}, set())
         v2: set[str] = set()
         if tree is not None:
-            v2 = set(_read(os.path.dirname(tree.base) + "/cgroup.controllers").split()) & set(NEEDED)
+            v2 = set(_text(os.path.dirname(tree.base) + "/cgroup.controllers").split()) & set(NEEDED)
         v1 = {}
         for controller, here in _v1_places().items():
             if controller in NEEDED and controller not in v2 and os.access(here, os.W_OK):
@@ -138,7 +138,7 @@ class Controllers:
         if "memory" in self.v1:
             paths.append(self._path("memory", unit) + "/memory.oom_control")
         for path in paths:
-            for line in _read(path).splitlines():
+            for line in _text(path).splitlines():
                 word, _, number = line.partition(" ")
                 if word == "oom_kill" and number.isdigit():
                     return int(number)
@@ -170,8 +170,8 @@ class Controllers:
             for part in path[len(base) + 1 :].split("/"):
                 above, at = at, f"{at}/{part}"
                 for file in ("cpuset.cpus", "cpuset.mems"):
-                    if not _read(f"{at}/{file}").strip():
-                        _write(f"{at}/{file}", _read(f"{above}/{file}").strip())
+                    if not _text(f"{at}/{file}").strip():
+                        _write(f"{at}/{file}", _text(f"{above}/{file}").strip())
         self._written.setdefault(path, {})
         return path
 
@@ -196,7 +196,7 @@ class Controllers:
 def _move_down(own: str) -> None:
     """Put the processes of a container's root cgroup into a leaf of their own."""
     os.makedirs(f"{own}/init", exist_ok=True)
-    for pid in _read(f"{own}/cgroup.procs").split():
+    for pid in _text(f"{own}/cgroup.procs").split():
         try:
             _write(f"{own}/init/cgroup.procs", pid)
         except ProcessLookupError:
@@ -206,14 +206,14 @@ def _move_down(own: str) -> None:
 def _v1_places() -> dict[str, str]:
     """Controller -> the directory of the cgroup we live in, in its v1 hierarchy."""
     paths = {}
-    for line in _read("/proc/self/cgroup").splitlines():
+    for line in _text("/proc/self/cgroup").splitlines():
         number, _, rest = line.partition(":")
         names, _, path = rest.partition(":")
         if number != "0":
             for name in names.split(","):
                 paths[name] = path
     places = {}
-    for line in _read("/proc/self/mountinfo").splitlines():
+    for line in _text("/proc/self/mountinfo").splitlines():
         left, _, right = line.partition(" - ")
         kind, _, options = right.partition(" ")
         if kind != "cgroup":
@@ -248,12 +248,8 @@ def _prune(path: str) -> None:
         return
 
 
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return file.read()
-    except OSError:
-        return ""
+def _text(path: str) -> str:
+    return contents(path).decode("utf-8", "surrogateescape")
 
 
 def _write(path: str, value: str) -> None:

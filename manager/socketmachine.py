@@ -101,10 +101,14 @@ def reset_counters(st: SocketStep, event: ResetFailed) -> None:
 # ---- sockets ----------------------------------------------------------------------------------------------
 
 
+def trouble(st: SocketStep, problem: str) -> None:
+    st.r.last_failure = problem
+    st.do(Log("error", f"{st.u.name}: {problem}"))
+
+
 def opened(st: SocketStep, event: SocketsOpened) -> None:
     if event.problem:
-        st.r.last_failure = event.problem
-        st.do(Log("error", f"{st.u.name}: {event.problem}"))
+        trouble(st, event.problem)
         st.enter_stop_post("resources")
     else:
         st.enter_start_chown()
@@ -112,8 +116,7 @@ def opened(st: SocketStep, event: SocketsOpened) -> None:
 
 def chowned(st: SocketStep, event: SocketsChowned) -> None:
     if event.problem:
-        st.r.last_failure = event.problem
-        st.do(Log("error", f"{st.u.name}: {event.problem}"))
+        trouble(st, event.problem)
         st.enter_stop_pre("resources")
     else:
         st.enter_start_post()
@@ -189,8 +192,7 @@ def below_poll_limit(st: SocketStep) -> bool:
 
 
 def trigger_failed(st: SocketStep, event: TriggerFailed) -> None:
-    st.r.last_failure = f"its service cannot be started: {event.reason}"
-    st.do(Log("error", f"{st.u.name}: {st.r.last_failure}"))
+    trouble(st, f"its service cannot be started: {event.reason}")
     st.enter_stop_pre("resources")
 
 

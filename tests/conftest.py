@@ -18,19 +18,13 @@ settings.load_profile("unitd")
 @pytest.fixture
 def manager() -> Iterator[Manager]:
     """A unitd of its own, started by the test with `.boot()`; at the end it must stop cleanly and leave nothing behind."""
-    m = Manager()
-    try:
+    with Manager() as m:
         yield m
-    finally:
-        m.close()
 
 
 @pytest.fixture(params=["cgroup", "no-cgroup"])
 def any_manager(request: pytest.FixtureRequest) -> Iterator[Manager]:
     """The same with cgroup2 as found, and without it."""
-    m = Manager({"UNITD_CGROUP": "off"} if request.param == "no-cgroup" else {})
-    try:
+    with Manager({"UNITD_CGROUP": "off"} if request.param == "no-cgroup" else {}) as m:
         yield m
-    finally:
-        m.close()
 

@@ -9,7 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
-from typing import Any
+from typing import Any, Self
 
 from tests.harness import PATIENCE, Lines, Manager
 
@@ -35,6 +35,12 @@ class Web:
         self.address = self.expect("status page at ").rpartition("status page at ")[2].strip()
         self.port = int(self.address.rstrip("/").rpartition(":")[2]) if self.address.startswith("http") else 0
         self.token = (manager.run / "web.token").read_text().strip()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def expect(self, text: str) -> str:
         """Wait for a line on stderr."""

@@ -48,11 +48,8 @@ def web(manager: Manager) -> Iterator[Web]:
     manager.boot("stack.target")
     manager.wait_for("phoenix.service", SubState="running")
     manager.wait_for("speaker.service", SubState="running")
-    page = Web(manager)
-    try:
+    with Web(manager) as page:
         yield page
-    finally:
-        page.close()
 
 
 def visit(browser: Any, web: Web, path: str = "/", **options: Any) -> Any:

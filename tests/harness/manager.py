@@ -12,7 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from tests.harness import processes
 from tests.harness.processes import marked, wait_gone
@@ -44,6 +44,12 @@ class Manager:
         self.process: subprocess.Popen[bytes] | None = None
         self.warden = 0
         self.messages: list[str] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        self.close(check=kind is None)
 
     # -- before it starts
 

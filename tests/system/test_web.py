@@ -28,11 +28,8 @@ def web(manager: Manager) -> Iterator[Web]:
     manager.boot("loud.service,idle.service")
     manager.wait_for("loud.service", SubState="running")
     manager.wait_for("idle.service", SubState="running")
-    page = Web(manager)
-    try:
+    with Web(manager) as page:
         yield page
-    finally:
-        page.close()
 
 
 def raw(web: Web, data: bytes) -> bytes:
@@ -282,16 +279,13 @@ def test_read_only_public_and_password(manager: Manager) -> None:
     secret.chmod(0o600)
     manager.boot("idle.service")
     manager.wait_for("idle.service", SubState="running")
-    web = Web(manager, "--read-only", "--public-read", "--password-file", str(secret), "--host", "status.example.org")
-    try:
+    with Web(manager, "--read-only", "--public-read", "--password-file", str(secret), "--host", "status.example.org") as web:
         assert web.ask("GET", "/api/v1/units", token=False)[0] == 200
         assert web.ask("POST", "/api/v1/units/idle/stop")[0] == 403
         assert b'data-action="stop"' not in web.ask("GET", "/unit/idle")[2]
         assert web.ask("GET", "/", token=False, Host="status.example.org")[0] == 200
         assert web.ask("POST", "/login", b"token=sesame", token=False)[0] == 303
         assert web.ask("POST", "/login", b"token=", token=False)[0] == 403
-    finally:
-        web.close()
 
 
 def test_takes_the_socket_and_ends_when_idle(manager: Manager) -> None:
@@ -312,15 +306,12 @@ def test_takes_the_socket_and_ends_when_idle(manager: Manager) -> None:
 def test_unix_socket_and_bad_addresses(manager: Manager) -> None:
     manager.boot()
     path = manager.base / "page"
-    web = Web(manager, "--listen", f"unix:{path}")
-    try:
+    with Web(manager, "--listen", f"unix:{path}") as web:
         assert os.stat(path).st_mode & 0o777 == 0o600
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(str(path))
             connection.sendall(f"GET /api/v1/units HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {web.token}\r\nConnection: close\r\n\r\n".encode())
             assert connection.makefile("rb").readline().startswith(b"HTTP/1.1 200")
-    finally:
-        web.close()
     readable = manager.base / "readable"
     readable.write_text("x\n")
     readable.chmod(0o644)

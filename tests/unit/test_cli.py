@@ -15,12 +15,11 @@ from typing import Any
 
 import pytest
 
+from tests.harness import ROOT, UNITCTL
 from unitd.bus.messages import Reply, Request, failed
 from unitd.bus.server import BusServer, Peer
 from unitd.cli.commandline import Usage, find_verb, parse
 from unitd.cli.verbs import VERBS
-
-ROOT = str(Path(__file__).resolve().parents[2])
 
 
 class Fake:
@@ -69,7 +68,7 @@ def fake(tmp_path: Path) -> Iterator[Fake]:
 
 
 def environment(fake: Fake | None, **more: str) -> dict[str, str]:
-    environ = {**os.environ, "PYTHONPATH": ROOT, "LC_ALL": "C.UTF-8", "PYTHONSAFEPATH": "1", **more}
+    environ = {**os.environ, "PYTHONPATH": str(ROOT), "LC_ALL": "C.UTF-8", "PYTHONSAFEPATH": "1", **more}
     if fake is not None:
         environ["UNITD_BUS"] = fake.server.endpoint
     return environ
@@ -77,7 +76,7 @@ def environment(fake: Fake | None, **more: str) -> dict[str, str]:
 
 def ctl(fake: Fake | None, *words: str, **more: str) -> tuple[int, str, str]:
     done = subprocess.run(
-        [sys.executable, "-m", "unitd.cli.main", *words],
+        [*UNITCTL, *words],
         capture_output=True,
         text=True,
         timeout=30,
@@ -220,9 +219,7 @@ def test_verify_needs_no_manager(tmp_path: Path) -> None:
 
 def test_a_reader_that_left_is_no_error(fake: Fake) -> None:
     fake.answers["cat"] = {"data": [{"path": "/a", "text": "x\n" * 200_000}]}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "unitd.cli.main", "cat", "web"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(fake)
-    )
+    process = subprocess.Popen([*UNITCTL, "cat", "web"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(fake))
     assert process.stdout is not None and process.stderr is not None
     process.stdout.read(10)
     process.stdout.close()
@@ -231,9 +228,7 @@ def test_a_reader_that_left_is_no_error(fake: Fake) -> None:
 
 
 def test_control_c_ends_with_130(fake: Fake) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "unitd.cli.main", "start", "never"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(fake)
-    )
+    process = subprocess.Popen([*UNITCTL, "start", "never"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(fake))
     assert fake.asked.wait(10)
     process.send_signal(signal.SIGINT)
     assert process.communicate(timeout=10) == (b"", b"") and process.returncode == 130

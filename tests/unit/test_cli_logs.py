@@ -7,16 +7,16 @@ import os
 import signal
 import struct
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.harness import UNITCTL
 from tests.unit.test_cli import Fake, environment
 from unitd.bus import logstore
 
-WORDS = [sys.executable, "-m", "unitd.cli.main", "logs"]
+WORDS = [*UNITCTL, "logs"]
 
 
 def write_log(directory: Path, lines: list[tuple[float, bytes]], stream: int = 0) -> None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.test_cli import ROOT, Fake, ctl, environment
+from tests.harness import ROOT
+from tests.unit.test_cli import Fake, ctl, environment
 from unitd.bus import client, plainjson, quick
 from unitd.cli.commandline import Usage, find_verb, parse
 from unitd.cli.main import PLAIN, short

@@ -54,6 +54,14 @@ class Rig:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
+    def kill_often(self) -> None:
+        """Kill one logger after the other, each when it has written something."""
+        for _ in range(15):
+            self.until(lambda: any("wrote" in e for e in self.events))
+            self.events.clear()
+            self.kill()
+            self.start()
+
     def open(self, unit: str, **limits: Any) -> int:
         read_fd, write_fd = logpipe.make_pipe()
         self.link.open(unit, str(self.directory / unit), read_fd, limits=Limits(**limits))
@@ -211,11 +219,7 @@ def test_kill_9_loses_no_line(rig: Rig) -> None:
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        for _ in range(15):
-            rig.until(lambda: any("wrote" in e for e in rig.events))
-            rig.events.clear()
-            rig.kill()
-            rig.start()
+        rig.kill_often()
     finally:
         stop.set()
         thread.join()
@@ -241,11 +245,7 @@ def test_kill_9_loses_no_line_of_two_streams(rig: Rig) -> None:
     for thread in threads:
         thread.start()
     try:
-        for _ in range(15):
-            rig.until(lambda: any("wrote" in e for e in rig.events))
-            rig.events.clear()
-            rig.kill()
-            rig.start()
+        rig.kill_often()
     finally:
         stop.set()
         for thread in threads:

@@ -8,14 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.harness import ROOT
 from tests.unit.test_cli import ctl
 from unitd.cli.completion import script
 from unitd.cli.verbs import VERBS
 from unitd.units.directives import DIRECTIVES
 from unitd.units.readers import READERS
 from unitd.units.reference import TYPES, describe, find, markdown, type_of
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_page_is_what_the_tables_say() -> None:
