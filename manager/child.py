@@ -165,7 +165,7 @@ def _become(spec: SpawnSpec, fds: Sequence[int], around: Surroundings, join_cgro
             os.chroot(spec["chroot"])
             os.chdir("/")
         except OSError as e:
-            raise SetupError(210, "CHROOT", e.errno or 0) from e
+            raise SetupError(226, "NAMESPACE", e.errno or 0) from e  # where systemd looks for it: it mounts /proc and the like in there
     _identity(spec, around)
     if "cwd" in spec:
         try:
@@ -286,9 +286,8 @@ def _link(link: str, target: str) -> None:
 def make_directory(kind: str, path: str, mode: int, uid: int, gid: int) -> None:
     """One of RuntimeDirectory= and siblings: parents root's with 0755, itself with owner and mode. Raises OSError.
 
-    An existing one is given to the owner with all that is in it, but a configuration directory stays as it is.
+    An existing one is given to the owner with all that is in it, but what is there for a configuration directory stays as it is.
     """
-    made = True
     current = ""
     parts = [p for p in path.split("/") if p]
     for part in parts[:-1]:
@@ -300,11 +299,11 @@ def make_directory(kind: str, path: str, mode: int, uid: int, gid: int) -> None:
     try:
         os.mkdir(path, mode)
     except FileExistsError:
-        made = False
-        if not stat.S_ISDIR(os.stat(path).st_mode):
+        if kind == "Configuration":
+            os.stat(path)
+            return
+        if not stat.S_ISDIR(os.lstat(path).st_mode):  # nor a symlink: who gives a tree away does not follow them
             raise
-    if not made and kind == "Configuration":
-        return
     info = os.stat(path)
     if stat.S_IMODE(info.st_mode) != mode:
         os.chmod(path, mode)
@@ -367,6 +366,8 @@ def _identity(spec: SpawnSpec, around: Surroundings) -> None:
             if cap not in bound and _prctl_call(_PR_CAPBSET_READ, ctypes.c_ulong(cap), none, none, none) == 1:
                 _prctl(_PR_CAPBSET_DROP, cap, 218, "CAPABILITIES")
     ambient = spec["cap_ambient"] if "cap_ambient" in spec else []
+    if ambient:
+        ambient = [cap for cap in ambient if _prctl_call(_PR_CAPBSET_READ, ctypes.c_ulong(cap), *(ctypes.c_ulong(0),) * 3) == 1]
     secure = spec["secure_bits"] if "secure_bits" in spec else 0
     if ambient or secure:
         _prctl(_PR_SET_KEEPCAPS, 1, 218, "CAPABILITIES")
@@ -413,6 +414,6 @@ def _exec(image: Image, optional: bool) -> NoReturn:
                 failure = e.errno or failure
         except ValueError:  # a NUL byte, an empty argv
             failure = 22
-    if failure == 2 and optional:
+    if optional and not any(os.access(path, os.X_OK) and not os.path.isdir(path) for path in image.paths):
         os._exit(0)
     raise SetupError(NO_FILE, "EXEC", failure)

@@ -47,7 +47,8 @@ def stdio(spec: SpawnSpec, fds: Sequence[int]) -> None:
     elif "stdin" in spec:
         source = fds[spec["stdin"]]
     else:
-        source = _open(spec["stdin_path"] if "stdin_path" in spec else b"/dev/null", _READ, 208, "STDIN")
+        shared = spec.get("stdout_mode") == "stdin" or spec.get("stderr_mode") == "stdin"
+        source = _open(spec["stdin_path"] if "stdin_path" in spec else b"/dev/null", os.O_RDWR | os.O_CREAT if shared else _READ, 208, "STDIN")
     _place(source, 0, 208, "STDIN")
     if tty and not tty[1] and (tty[2] or tty[3]):
         os.close(_terminal(*tty))
@@ -55,14 +56,18 @@ def stdio(spec: SpawnSpec, fds: Sequence[int]) -> None:
     error = -1
     if "stderr" in spec:
         error = fcntl.fcntl(fds[spec["stderr"]], fcntl.F_DUPFD_CLOEXEC, 3)
-    if "stdout" in spec:
+    if spec.get("stdout_mode") == "stdin":
+        source = 0
+    elif "stdout" in spec:
         source = fds[spec["stdout"]]
     elif "stdout_path" in spec:
         source = _open(spec["stdout_path"], _output_flags(spec.get("stdout_mode", "file")), 209, "STDOUT")
     else:
         source = _open(b"/dev/null", _WRITE, 209, "STDOUT")
     _place(source, 1, 209, "STDOUT")
-    if error < 0 and "stderr_path" in spec:
+    if spec.get("stderr_mode") == "stdin":
+        error = 0
+    elif error < 0 and "stderr_path" in spec:
         error = _open(spec["stderr_path"], _output_flags(spec.get("stderr_mode", "file")), 222, "STDERR")
     _place(error if error >= 0 else 1, 2, 222, "STDERR")
 

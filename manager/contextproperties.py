@@ -5,18 +5,21 @@ Pure, but for the limits and the memory of this machine.
 
 from __future__ import annotations
 
+import base64
 import math
 import os
 import resource
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
+from unitd.manager.controllers import host
 from unitd.manager.showwords import infinite, words, yes
-from unitd.manager.spawnspec import SOFT_NOFILE
+from unitd.manager.spawnspec import HARD_NOFILE, SOFT_NOFILE
 from unitd.units.errors import ValueProblem
 from unitd.units.model import Unit
 from unitd.units.numbers import CAPABILITIES
-from unitd.units.values import format_seconds, parse_bool, parse_cpu_quota, parse_memory_max, parse_percent, parse_size, parse_tasks
+from unitd.units.service import bidirectional
+from unitd.units.values import format_seconds, parse_bool, parse_cpu_quota, parse_memory_max, parse_permyriad, parse_size, parse_tasks, parse_timespan
 
 T = TypeVar("T")
 _LIMIT_ORDER = (
@@ -27,9 +30,10 @@ _LIMIT_ORDER = (
 
 def exec_properties(unit: Unit) -> dict[str, str]:
     e = unit.exec
+    files = "\n".join(f"{path} (ignore_errors={yes(optional)})" for path, optional in e.environment_files)
     found = {
         "Environment": words(f"{k}={v}" for k, v in dict(e.environment).items()),
-        "EnvironmentFiles": "\n".join(f"{path} (ignore_errors={yes(optional)})" for path, optional in e.environment_files),
+        **({"EnvironmentFiles": files} if files else {}),
         "PassEnvironment": words(e.pass_environment),
         "UnsetEnvironment": words(e.unset_environment),
         "UMask": f"{e.umask:04o}",
@@ -43,7 +47,7 @@ def exec_properties(unit: Unit) -> dict[str, str]:
         "RootDirectory": e.root_directory,
         "OOMScoreAdjust": str(e.oom_score_adjust or 0),
         "Nice": str(e.nice or 0),
-        "IOSchedulingClass": str(2 if e.io_scheduling_class is None else e.io_scheduling_class),
+        "IOSchedulingClass": str(e.io_scheduling_class or 2),
         "IOSchedulingPriority": str(4 if e.io_scheduling_priority is None else e.io_scheduling_priority),
         "CPUSchedulingPolicy": str(e.cpu_scheduling_policy or 0),
         "CPUSchedulingPriority": str(e.cpu_scheduling_priority),
@@ -52,7 +56,8 @@ def exec_properties(unit: Unit) -> dict[str, str]:
         "TimerSlackNSec": str(50000 if e.timer_slack_nsec is None else e.timer_slack_nsec),
         "NonBlocking": yes(unit.service.non_blocking),
         "StandardInput": e.standard_input.partition(":")[0],
-        "StandardOutput": e.standard_output.partition(":")[0],
+        "StandardInputData": base64.b64encode(e.standard_input_data).decode(),
+        "StandardOutput": "journal" if e.standard_output == "inherit" and not bidirectional(e.standard_input) else e.standard_output.partition(":")[0],
         "StandardError": e.standard_error.partition(":")[0],
         "TTYPath": e.tty_path,
         "SyslogIdentifier": e.syslog_identifier,
@@ -76,10 +81,11 @@ def exec_properties(unit: Unit) -> dict[str, str]:
 
 
 def _inherited_limit(name: str) -> tuple[int | None, int | None]:
-    """What a service gets without the directive: unitd's own limit, but few open files at first (`spawnspec.SOFT_NOFILE`)."""
+    """What a service gets without the directive: unitd's own limit, but of open files what systemd gives (`spawnspec.SOFT_NOFILE`)."""
     soft, hard = resource.getrlimit(10 if name == "LOCKS" else getattr(resource, f"RLIMIT_{name}"))
     if name == "NOFILE":
-        soft = SOFT_NOFILE if hard < 0 else min(SOFT_NOFILE, hard)
+        hard = HARD_NOFILE if hard < 0 or os.geteuid() == 0 else min(HARD_NOFILE, hard)
+        soft = min(SOFT_NOFILE, hard)
     return (None if soft < 0 else soft), (None if hard < 0 else hard)
 
 
@@ -98,23 +104,39 @@ def kill_properties(unit: Unit) -> dict[str, str]:
 
 def resource_properties(unit: Unit) -> dict[str, str]:
     """Directives of systemd.resource-control(5) from what the unit file says."""
-    found = {"Slice": _setting(unit, "Slice", str) or "system.slice", "Delegate": yes(bool(_setting(unit, "Delegate", parse_bool)))}
+    found = {"Slice": _setting(unit, "Slice", str) or "system.slice", "Delegate": yes(bool(_setting(unit, "Delegate", _delegates)))}
     quota = _setting(unit, "CPUQuota", parse_cpu_quota)
     found["CPUQuotaPerSecUSec"] = "infinity" if quota is None else format_seconds(quota)
+    period = _setting(unit, "CPUQuotaPeriodSec", parse_timespan)
+    found["CPUQuotaPeriodUSec"] = "infinity" if period is None else format_seconds(period)
     for name in ("CPUWeight", "IOWeight"):
         found[name] = _setting(unit, name, str) or "[not set]"
     for name in ("MemoryMin", "MemoryLow"):
         found[name] = infinite(_setting(unit, name, _size)) if _setting(unit, name, str) else "0"
+    if found["MemoryMin"] == "infinity":
+        found["MemoryMin"] = str(2**64 - 1)  # systemctl has no word for it here
     for name, read in (("MemoryHigh", _limit), ("MemoryMax", _limit), ("MemorySwapMax", _size)):
         found[name] = infinite(_setting(unit, name, read))
-    found["TasksMax"] = infinite(_setting(unit, "TasksMax", parse_tasks))
+    found["TasksMax"] = infinite(_setting(unit, "TasksMax", _tasks))
     return found
+
+
+def _delegates(text: str) -> bool:
+    """A boolean; names of controllers are a yes."""
+    try:
+        return parse_bool(text)
+    except ValueProblem:
+        return True
+
+
+def _tasks(text: str) -> int | None:
+    return host().tasks * parse_permyriad(text) // 10000 if text.endswith("%") else parse_tasks(text)
 
 
 def _size(text: str) -> int | None:
     """Bytes; a percentage is of the machine's memory, in whole pages (case value-068)."""
     if text.endswith("%"):
-        scale = int(parse_percent(text) * 100) * (2**32 - 1) // 10000
+        scale = parse_permyriad(text) * (2**32 - 1) // 10000
         return os.sysconf("SC_PHYS_PAGES") * scale // (2**32 - 1) * os.sysconf("SC_PAGE_SIZE")
     return parse_size(text)
 

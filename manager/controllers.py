@@ -16,11 +16,12 @@ NEEDED = ("memory", "cpu", "pids", "io", "cpuset")
 
 def host() -> Host:
     """What percentages in unit files are of, on this machine."""
+    tasks = 32768
     try:
-        with open("/proc/sys/kernel/pid_max", encoding="ascii") as file:
-            tasks = int(file.read())
+        with open("/proc/sys/kernel/pid_max", encoding="ascii") as processes, open("/proc/sys/kernel/threads-max", encoding="ascii") as threads:
+            tasks = min(int(processes.read()), int(threads.read()))
     except (OSError, ValueError):
-        tasks = 32768
+        pass
     return Host(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), tasks)
 
 

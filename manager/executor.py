@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import glob
 import logging
 import os
 import random
-import shutil
 import signal
 import time
 import uuid
@@ -16,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from unitd.manager import conditions, credentials, inotify, pidfile, procinfo, room, spawnspec, users
+from unitd.manager import conditions, credentials, inotify, pidfile, procinfo, room, spawnfiles, spawnspec, users
 from unitd.manager.machines import commands
 from unitd.manager.passing import Passed, Passing, data_file
 from unitd.manager.places import Places
@@ -36,7 +34,6 @@ from unitd.manager.states import (
     Spawned,
 )
 from unitd.manager.transitions import DOWN
-from unitd.units import envfile
 from unitd.units.model import Unit
 
 if TYPE_CHECKING:
@@ -231,16 +228,7 @@ class Executor:
         copies = [os.dup(fd) for fd in (*(fd for _, fd in passed.listen), *(() if passed.standard is None else (passed.standard,)))]
         fds += copies
         self._close_after += [*copies, *passed.close]
-        env_files: list[tuple[str, str]] = []
-        for pattern, optional in unit.exec.environment_files:
-            paths = sorted(glob.glob(pattern)) if glob.has_magic(pattern) else [pattern]
-            for path in paths:
-                try:
-                    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                        env_files += envfile.parse_env_file(file.read())
-                except OSError:
-                    if not optional:
-                        raise
+        env_files = spawnfiles.variables(unit.exec)
         s = unit.service
         watchdog = record.watchdog_usec if record.watchdog_usec >= 0 else int(s.watchdog * 1e6) if s.watchdog != float("inf") else 0
         stopping = effect.role in ("ExecStop", "ExecStopPost")
@@ -249,7 +237,7 @@ class Executor:
         if record.main_exit_result:
             status = signal.Signals(record.exec_main_status).name.removeprefix("SIG") if killed else str(record.exec_main_status)
         stdin = None
-        if unit.exec.standard_input == "data":
+        if unit.exec.standard_input == "data" and unit.exec.standard_input_data:
             stdin = len(fds)
             fds.append(data_file(unit.exec.standard_input_data))
             self._close_after.append(fds[-1])
@@ -271,7 +259,7 @@ class Executor:
                 monitor=monitor,
                 user=user,
                 stdin_fd=stdin,
-                credentials=self._credentials(unit, user),
+                credentials=self._credentials(unit, user, stopping),
                 env_files=env_files,
                 host=self.host,
                 cgroup=record.cgroup,
@@ -287,12 +275,14 @@ class Executor:
             fds,
         )
 
-    def _credentials(self, unit: Unit, user: users.UserFacts) -> str:
-        """The unit's directory of credentials, made if need be; empty when it has none."""
+    def _credentials(self, unit: Unit, user: users.UserFacts, stopping: bool) -> str:
+        """The unit's directory of credentials, made if need be; empty when it has none, or when it stops without any having been made."""
         directory = os.path.join(self.host.runtime_dir, "credentials", unit.name)
         if not unit.exec.set_credentials and not unit.exec.load_credentials:
             return ""
         if self._made_credentials.get(unit.name) != self.engine.record(unit.name).invocation:
+            if stopping:
+                return ""
             uid, gid = (mine if theirs is None else theirs for theirs, mine in ((user.uid, self.host.uid), (user.gid, self.host.gid)))
             credentials.prepare(unit.exec, directory, uid, gid)
             self._made_credentials[unit.name] = self.engine.record(unit.name).invocation
@@ -356,9 +346,10 @@ class Executor:
         preserve = unit.exec.runtime_directory_preserve
         restarting = effect.restarting or record.stop_requested == "restart"
         if preserve == "no" or (preserve == "restart" and not restarting):
-            directory = unit.exec.directories.get("Runtime")
-            for name in directory.names if directory else ():
-                shutil.rmtree(os.path.join(self.host.runtime_dir, name), ignore_errors=True)
+            try:
+                spawnfiles.remove_runtime(unit, self.host.runtime_dir)
+            except OSError as error:
+                self.log("warning", f"{unit.name}: cannot remove {error.filename}: {error.strerror}")
         if unit.service.pid_file:
             pidfile.remove(unit.service.pid_file)
         if unit.exec.set_credentials or unit.exec.load_credentials:

@@ -236,6 +236,7 @@ def _unit(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str
         "NeedDaemonReload": "no",
         "JobTimeoutUSec": format_seconds(u.job_timeout),
         "JobRunningTimeoutUSec": format_seconds(u.job_running_timeout),
+        "JobTimeoutAction": u.job_timeout_action,
         "ConditionResult": yes(record.condition_result and _tried(record)),
         "AssertResult": yes(record.assert_result and _tried(record)),
         "ConditionTimestamp": stamp(record.stamps.get("Condition", 0.0)),
@@ -248,8 +249,8 @@ def _unit(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str
         "StartLimitAction": u.start_limit_action,
         "FailureAction": u.failure_action,
         "SuccessAction": u.success_action,
-        "FailureActionExitStatus": str(-1 if u.failure_action_exit_status is None else u.failure_action_exit_status),
-        "SuccessActionExitStatus": str(-1 if u.success_action_exit_status is None else u.success_action_exit_status),
+        "FailureActionExitStatus": "[not set]" if u.failure_action_exit_status is None else str(u.failure_action_exit_status),
+        "SuccessActionExitStatus": "[not set]" if u.success_action_exit_status is None else str(u.success_action_exit_status),
         "InvocationID": record.invocation,
         "CollectMode": u.collect_mode,
     }

@@ -105,7 +105,7 @@ class Reactions(JobQueue):
             return
         self.platform.log("warning", f"job {job.unit}/{job.type} failed with result '{result}'")
         self.trigger(unit, None, "OnFailure")
-        action = unit.settings.get(("Unit", "JobTimeoutAction"), ("none",))[-1]
+        action = unit.unit.job_timeout_action
         if result == "timeout" and action != "none":
             self.platform.act(unit.name, action, 1)
 

@@ -13,7 +13,7 @@ import msgspec
 
 from unitd.units.errors import ValueProblem
 from unitd.units.model import Unit
-from unitd.units.values import parse_cpu_quota, parse_cpu_set, parse_percent, parse_size, parse_tasks, parse_timespan_usec, parse_weight
+from unitd.units.values import parse_cpu_quota, parse_cpu_set, parse_permyriad, parse_size, parse_tasks, parse_timespan_usec, parse_weight
 
 #: Directive -> controller, for the directives that are honoured where the controller is there.
 CONTROLLER_OF = {
@@ -83,13 +83,13 @@ def _chain(name: str) -> tuple[str, ...]:
 
 def _size(text: str, total: int) -> int | None:
     if text.endswith("%"):
-        return int(total * parse_percent(text) / 100) // 4096 * 4096
+        return total * parse_permyriad(text) // 10000 // 4096 * 4096
     return parse_size(text)
 
 
 def _tasks(text: str, total: int) -> int | None:
     if text.endswith("%"):
-        return int(total * parse_percent(text) / 100)
+        return total * parse_permyriad(text) // 10000
     return parse_tasks(text)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Mapping, Sequence
 from typing import Literal
@@ -20,8 +21,9 @@ DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 CAPTURED = ("journal", "syslog", "kmsg", "journal+console", "kmsg+console", "syslog+console")
 #: StandardInput= values that mean the terminal.
 TERMINALS = ("tty", "tty-force", "tty-fail")
-#: Soft limit of open files that services start with, the hard one is ours (systemd-system.conf(5), DefaultLimitNOFILE=).
+#: Limits of open files that services start with (systemd-system.conf(5), DefaultLimitNOFILE=).
 SOFT_NOFILE = 1024
+HARD_NOFILE = 524288
 _VARIABLES = {
     "Runtime": "RUNTIME_DIRECTORY",
     "State": "STATE_DIRECTORY",
@@ -69,7 +71,9 @@ class SpawnContext(msgspec.Struct, frozen=True):
 
 
 def build(unit: Unit, cmd: Command, role: str, ctx: SpawnContext) -> tuple[SpawnSpec, list[Problem]]:
-    """The spec for one command of `role` ("ExecStart", ...) and what cannot be honoured in it (systemd.exec(5), cases exec and env)."""
+    """The spec for one command of `role` ("ExecStart", ...) and what cannot be honoured in it (systemd.exec(5), cases exec and env).
+
+    Raises FileNotFoundError if standard input or output is to be a descriptor that there is none of."""
     e = unit.exec
     problems: list[Problem] = []
     directories = _directories(unit, ctx)
@@ -123,7 +127,7 @@ def environment(unit: Unit, ctx: SpawnContext, directories: Sequence[Sequence[ob
     user = ctx.user
     if user.name:
         env["USER"] = env["LOGNAME"] = user.name
-        if user.home and user.home not in ("/", "/nonexistent"):
+        if user.home not in ("", "/"):
             env["HOME"] = user.home
         if user.shell and user.shell not in _NOLOGIN:
             env["SHELL"] = user.shell
@@ -145,6 +149,9 @@ def environment(unit: Unit, ctx: SpawnContext, directories: Sequence[Sequence[ob
         env["JOURNAL_STREAM"] = ctx.journal_stream
     if ctx.remote[0]:
         env["REMOTE_ADDR"], env["REMOTE_PORT"] = ctx.remote[0], str(ctx.remote[1])
+    tty = _terminal(unit)
+    if tty:
+        env["TERM"] = (tty == "/dev/console" and ctx.base_env.get("TERM")) or ("linux" if re.fullmatch("/dev/tty[0-9]+", tty) else "vt220")
     if unit.service.pid_file:
         env["PIDFILE"] = unit.service.pid_file
     if ctx.main_pid > 0:
@@ -196,7 +203,7 @@ def _inherited(unit: Unit, ctx: SpawnContext) -> dict[str, str]:
 def _cwd(unit: Unit, ctx: SpawnContext) -> str:
     wanted = unit.exec.working_directory
     if wanted == "~":
-        return ctx.user.home or ctx.host.home
+        return ctx.host.home if not ctx.user.name else ctx.user.home if ctx.user.home != "/" else ""  # / is no home: chdir fails
     if wanted:
         return wanted
     return "/" if ctx.host.uid == 0 or unit.exec.root_directory else ctx.host.home
@@ -230,6 +237,13 @@ def _directories(unit: Unit, ctx: SpawnContext) -> list[list[object]]:
     return out
 
 
+def _terminal(unit: Unit) -> str:
+    """The unit's terminal, empty if nothing asks for one."""
+    e = unit.exec
+    asked = e.standard_input in TERMINALS or "tty" in (e.standard_output, e.standard_error)
+    return e.tty_path or ("/dev/console" if asked else "")
+
+
 def _file(setting: str) -> tuple[str, str] | None:
     """(path, mode) of a file setting."""
     kind, colon, path = setting.partition(":")
@@ -242,8 +256,9 @@ def _stdio(unit: Unit, ctx: SpawnContext, spec: SpawnSpec, problems: list[Proble
     names = dict(ctx.listen)
     inherited: int | None = None  # what "inherit" gives to stdout, if not captured output
     terminal = given if given in TERMINALS else ""
+    tty = _terminal(unit)
     if terminal or e.standard_output == "tty" or e.standard_error == "tty":
-        spec["tty"] = [e.tty_path, terminal, e.tty_reset, e.tty_vhangup]
+        spec["tty"] = [tty, terminal, e.tty_reset, e.tty_vhangup]
     if given.startswith("file:"):
         spec["stdin_path"] = given[5:]
     elif given == "data" and ctx.stdin_fd is not None:
@@ -252,30 +267,34 @@ def _stdio(unit: Unit, ctx: SpawnContext, spec: SpawnSpec, problems: list[Proble
         spec["stdin"] = inherited = ctx.socket_fd
     elif given.startswith("fd") and given[3:] in names:
         spec["stdin"] = inherited = names[given[3:]]
-    elif given != "null" and not terminal:
+    elif given.startswith("fd"):
+        raise FileNotFoundError(errno.ENOENT, "there is no descriptor of that name", f"StandardInput={given}")
+    elif given not in ("null", "data") and not terminal:
         problems.append(Problem("warning", f"StandardInput={given} is not honoured; standard input is /dev/null"))
 
     def target(setting: str, default: int | None, which: Literal["StandardOutput", "StandardError"]) -> int | tuple[str, str]:
         file = _file(setting)
         if file is not None:
-            return file
+            return (file[0], "stdin") if given == setting else file
         if setting == "tty":
-            return (e.tty_path, "tty")
+            return (tty, "tty")
         if setting in CAPTURED or setting == "inherit":
             return default if default is not None else ("/dev/null", "append")
         if setting == "socket" and ctx.socket_fd is not None:
             return ctx.socket_fd
         if setting.startswith("fd") and setting[3:] in names:
             return names[setting[3:]]
+        if setting.startswith("fd"):
+            raise FileNotFoundError(errno.ENOENT, "there is no descriptor of that name", f"{which}={setting}")
         if setting != "null":
             problems.append(Problem("warning", f"{which}={setting} is not honoured; it goes to /dev/null"))
-        return ("/dev/null", "append")
+        return ("/dev/null", "file")
 
     error_log = ctx.log_fd if ctx.log_err_fd is None else ctx.log_err_fd
     follows = e.standard_output == "inherit" and inherited is not None
     out: int | tuple[str, str]
     if terminal and e.standard_output == "inherit":
-        out, follows = (e.tty_path, "tty"), True
+        out, follows = (tty, "tty"), True
     else:
         out = inherited if follows and inherited is not None else target(e.standard_output, ctx.log_fd, "StandardOutput")
     captured = e.standard_output in (*CAPTURED, "inherit") and not follows
@@ -290,7 +309,7 @@ def _stdio(unit: Unit, ctx: SpawnContext, spec: SpawnSpec, problems: list[Proble
     if isinstance(err, int):
         if err != out:
             spec["stderr"] = err
-    elif isinstance(out, int) or err[0] != out[0]:
+    elif err != out:
         spec["stderr_path"], spec["stderr_mode"] = err
 
 
@@ -306,7 +325,7 @@ def _scheduling(unit: Unit, spec: SpawnSpec) -> None:
     if e.io_scheduling_class is not None or e.io_scheduling_priority is not None:
         level = 4 if e.io_scheduling_priority is None else e.io_scheduling_priority
         spec["ioprio"] = (e.io_scheduling_class or 2) << 13 | level
-    if e.cpu_scheduling_policy is not None or e.cpu_scheduling_reset_on_fork:
+    if e.cpu_scheduling_policy is not None or e.cpu_scheduling_priority:
         spec["sched"] = [e.cpu_scheduling_policy or 0, e.cpu_scheduling_priority, int(e.cpu_scheduling_reset_on_fork)]
     if e.cpu_affinity:
         spec["affinity"] = sorted(e.cpu_affinity)
@@ -326,7 +345,7 @@ def _privileges(unit: Unit, cmd: Command, ctx: SpawnContext, spec: SpawnSpec) ->
             spec["gid"] = ctx.user.gid
         if ctx.user.uid is not None:
             spec["uid"] = ctx.user.uid
-    spec["limits"] = {"NOFILE": [SOFT_NOFILE, -1]} | {name: [-1 if v is None else v for v in pair] for name, pair in e.limits.items()}
+    spec["limits"] = {"NOFILE": [SOFT_NOFILE, HARD_NOFILE]} | {name: [-1 if v is None else v - 2**64 if v >= 2**63 else v for v in pair] for name, pair in e.limits.items()}
     if e.no_new_privileges:
         spec["no_new_privs"] = True
     if e.capability_bounding_set is not None:

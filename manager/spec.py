@@ -23,7 +23,7 @@ class SpawnSpec(TypedDict, total=False):
     tty: list[object]  # terminal for stdin: [path, how, reset, vhangup]; how is "tty" "tty-force" "tty-fail", or "" to prepare it only
     stdin_path: str  # files are opened in the child, as root, before the user changes
     stdout_path: str
-    stdout_mode: str  # "file" (no truncation, offset 0) "append" "truncate" "tty" (an existing one)
+    stdout_mode: str  # "file" (no truncation, offset 0) "append" "truncate" "tty" (an existing one) "stdin" (what stdin_path is, open for both)
     stderr_path: str
     stderr_mode: str
     execfd: int  # close-on-exec write end: EOF tells the manager that exec is done

@@ -39,7 +39,7 @@ def resolve_user(context: ExecContext, own_uid: int | None = None) -> UserFacts:
     uid: int | None = None
     gid: int | None = None
     if context.user:
-        entry = _user(context.user)
+        entry = _user(context.user, me)
         uid, gid = entry.pw_uid, entry.pw_gid
         name, home, shell = entry.pw_name, entry.pw_dir, entry.pw_shell
     if context.group:
@@ -55,13 +55,15 @@ def resolve_user(context: ExecContext, own_uid: int | None = None) -> UserFacts:
             raise UserError(GROUP, "cannot set SupplementaryGroups=, because the manager is not root")
         return UserFacts(None, None, None, name, home, shell)
     groups: list[int] = []
-    if context.user and uid != 0:
+    if context.user and gid != 0:
         groups += os.getgrouplist(name, gid if gid is not None else 0)
     groups += [g for g in extra if g not in groups]
     return UserFacts(uid, gid, tuple(groups), name, home, shell)
 
 
-def _user(text: str) -> pwd.struct_passwd:
+def _user(text: str, me: int) -> pwd.struct_passwd:
+    if text in ("nobody", "65534"):  # systemd makes this one up, whatever the database says: it has no home
+        return pwd.struct_passwd(("nobody", "x", 65534, 65534, "", "/", "/usr/sbin/nologin"))
     try:
         return pwd.getpwnam(text)
     except KeyError:
@@ -70,8 +72,8 @@ def _user(text: str) -> pwd.struct_passwd:
         try:
             return pwd.getpwuid(int(text))
         except KeyError:
-            # systemd takes a number that is in no database, with the group of the same number.
-            return pwd.struct_passwd((text, "x", int(text), int(text), "", "/", "/usr/sbin/nologin"))
+            if int(text) == me:  # a container may run as a user that is in no database
+                return pwd.struct_passwd((text, "x", int(text), os.getegid(), "", "/", "/usr/sbin/nologin"))
     raise UserError(USER, f"cannot run as {text}, because there is no such user")
 
 
@@ -79,6 +81,9 @@ def _group(text: str) -> int:
     try:
         return grp.getgrnam(text).gr_gid
     except KeyError:
-        if text.isdigit() and int(text) < 2**32 - 1:
-            return int(text)
+        try:
+            if text.isdigit() and int(text) < 2**32 - 1 and (int(text) == os.getegid() or grp.getgrgid(int(text))):
+                return int(text)
+        except KeyError:
+            pass
     raise UserError(GROUP, f"cannot use group {text}, because there is no such group")

@@ -9,6 +9,7 @@ from unitd.bus import logread
 from unitd.manager import procinfo, resources, triggerviews
 from unitd.manager.engine import Engine, first_error
 from unitd.manager.properties import properties
+from unitd.manager.showwords import words
 from unitd.manager.states import Record
 from unitd.units import install
 from unitd.units.model import Unit
@@ -71,7 +72,7 @@ class Views:
             "CanReload": "yes" if unit.service.exec_reload or unit.service.type == "notify-reload" else "no",
         }
         for kind in RELATED:
-            found[kind] = " ".join(sorted(graph.related(name, kind)))
+            found[kind] = words(sorted(graph.related(name, kind)))
         for source in self.sources:
             found |= source(unit)
         error = next((p for p in unit.problems if p.severity == "error"), None)

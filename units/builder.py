@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from unitd.units import execline
 from unitd.units.directives import Directive
 from unitd.units.errors import Problem, ValueProblem
 from unitd.units.specifiers import HostFacts, resolver
@@ -38,6 +39,7 @@ class Builder:
         self.problems: list[Problem] = []
         self.noted: dict[tuple[str, str], Problem] = {}  # what is in force and not acted on
         self.bad = False
+        self.kept = ""  # what `settings` keeps of the line that is being read
         self.place = (fragment, 0)
         self.resolve = resolver(name, fragment, host)
 
@@ -65,6 +67,21 @@ class Builder:
             return self.resolve(text)
         except ValueProblem as error:
             raise Fatal(str(error), error.hint) from None
+
+    def words(self, name: str, value: str, escapes: execline.Escapes = "plain", *, quotes: bool = True) -> list[str]:
+        """The words of a list, each with its specifiers filled in. What cannot be read is a warning, with what came before it taken (`execline.split`)."""
+        try:
+            words = execline.split(value, escapes, quotes=quotes)
+        except execline.SplitProblem as error:
+            self.warn(f"{name}=: {error}; the rest of the line is ignored", error.hint)
+            words = error.words
+        found = []
+        for word in words:
+            try:
+                found.append(self.resolve(word.text))
+            except ValueProblem as error:
+                self.warn(f"{name}=: {error}; {word.raw!r} is ignored", error.hint)
+        return found
 
     def soft(self, text: str) -> str:
         """Specifiers filled in; an unknown one drops the line only."""

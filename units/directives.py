@@ -31,7 +31,7 @@ def _build() -> dict[tuple[str, str], Directive]:
             homes = [s for s, groups in GROUPS.items() if directive.section in groups] or [directive.section]
             for home in homes:
                 table.setdefault((home, directive.name), directive)
-    for name in ("StartLimitInterval", "StartLimitIntervalSec", "StartLimitBurst", "StartLimitAction", "FailureAction"):  # where systemd had them once
+    for name in ("StartLimitInterval", "StartLimitBurst", "StartLimitAction", "FailureAction"):  # where systemd had them once
         table["Service", name] = table["Unit", name]
     return table
 

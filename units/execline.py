@@ -4,69 +4,77 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Literal, NamedTuple
 
+from unitd.units import values
 from unitd.units.errors import ValueProblem
 from unitd.units.model import Command
 
 _ESCAPES = {"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "\\": "\\", '"': '"', "'": "'", "s": " "}
 _BLANKS = " \t\n\r"
 _PLAIN = re.compile(r"[^ \t\n\r]+")
+Escapes = Literal["relaxed", "strict", "plain", "keep"]
 
 
-def split_words(text: str, *, relaxed: bool = False) -> list[tuple[str, bool]]:
-    """Words and whether any part of each was quoted or escaped. Raises ValueProblem for an unbalanced quote unless `relaxed`."""
-    if "\\" not in text and '"' not in text and "'" not in text:
-        return [(word, False) for word in _PLAIN.findall(text)]
-    words: list[tuple[str, bool]] = []
-    current: list[str] | None = None
-    raw = bytearray()
-    special = False
-    quote = ""
-    i = 0
+class SplitProblem(ValueProblem):
+    """A list cannot be split to its end; `words` are those before the bad one, `commands` what they come to; systemd takes both."""
 
-    def flush() -> None:
-        if raw and current is not None:
-            current.append(raw.decode("utf-8", "surrogateescape"))
-            raw.clear()
+    def __init__(self, message: str, hint: str, words: list[Word]) -> None:
+        super().__init__(message, hint)
+        self.words = words
+        self.commands: list[Command] = []
 
-    while i < len(text):
-        char = text[i]
-        if char == "\\" and i + 1 < len(text):
-            current = [] if current is None else current
-            taken, piece = _escape(text, i)
-            special = True
-            if isinstance(piece, int):
-                raw.append(piece)
-            else:
-                flush()
-                current.append(piece)
-            i += taken
-            continue
-        if raw:
-            flush()
-        if quote:
-            if char == quote:
+
+class Word(NamedTuple):
+    """A word of a list."""
+
+    text: str
+    raw: str  # as it was written, quotes and all
+
+
+def split(text: str, escapes: Escapes = "relaxed", *, quotes: bool = True, relaxed: bool = False, separators: str = _BLANKS) -> list[Word]:
+    r"""The words of a list, as extract_first_word() of systemd splits it.
+
+    `escapes`: "relaxed" knows C escapes and keeps what is none ("\q"), "strict" refuses that, "plain" takes the backslash away and no more, "keep" leaves
+    all as it is. Without `quotes` quotes are characters as any other; `relaxed` takes an unclosed quote. Other `separators` than blanks may be escaped.
+    Raises SplitProblem.
+    """
+    if "\\" not in text and '"' not in text and "'" not in text and separators is _BLANKS:
+        return [Word(word, word) for word in _PLAIN.findall(text)]
+    words: list[Word] = []
+    i, n = 0, len(text)
+    while True:
+        while i < n and text[i] in separators:
+            i += 1
+        if i == n:
+            return words
+        start, out, quote = i, bytearray(), ""
+        while i < n and (quote or text[i] not in separators):
+            char = text[i]
+            if char == "\\" and escapes != "keep":
+                if i + 1 == n:
+                    if escapes == "strict" or (escapes == "plain" and not relaxed):
+                        raise SplitProblem(f"cannot split {text!r}, because nothing follows the last backslash", "write \\\\", words)
+                    out += b"\\" if escapes == "relaxed" else b""
+                    i += 1
+                    continue
+                literal = escapes == "plain" or (separators != _BLANKS and text[i + 1] in separators)
+                taken, piece = (2, text[i + 1]) if literal else _escape(text, i)
+                if escapes == "strict" and isinstance(piece, str) and piece[:1] == "\\" and text[i + 1] != "\\":
+                    raise SplitProblem(f"cannot split {text!r}, because {text[i : i + 2]} is no escape", "write \\\\ for a backslash", words)
+                out += bytes((piece,)) if isinstance(piece, int) else piece.encode("utf-8", "surrogateescape")
+                i += taken
+                continue
+            if quote and char == quote:
                 quote = ""
+            elif not quote and quotes and char in "\"'":
+                quote = char
             else:
-                assert current is not None
-                current.append(char)
-        elif char in "\"'":
-            current = [] if current is None else current
-            quote, special = char, True
-        elif char in _BLANKS:
-            if current is not None:
-                words.append(("".join(current), special))
-                current, special = None, False
-        else:
-            current = [] if current is None else current
-            current.append(char)
-        i += 1
-    flush()
-    if quote and not relaxed:
-        raise ValueProblem(f"cannot split {text!r}, because a {quote} quote is not closed", "close the quote, or write \\" + quote)
-    if current is not None:
-        words.append(("".join(current), special))
-    return words
+                out += char.encode("utf-8", "surrogateescape")
+            i += 1
+        if quote and not relaxed:
+            raise SplitProblem(f"cannot split {text!r}, because a {quote} quote is not closed", "close the quote, or write \\" + quote, words)
+        words.append(Word(out.decode("utf-8", "surrogateescape"), text[start:i]))
 
 
 def _is_char(number: int) -> bool:
@@ -91,18 +99,29 @@ def _escape(text: str, i: int) -> tuple[int, str | int]:
 
 
 def parse_command_line(text: str, resolve: Callable[[str], str]) -> list[Command]:
-    """The commands of one Exec*= line. `resolve` expands specifiers in a word. Raises ValueProblem."""
+    r"""The commands of one Exec*= line. `resolve` expands specifiers in a word. Raises ValueProblem; SplitProblem if it is the name of a program that
+    cannot be read, with which systemd drops the rest of the line and no more. Only a bare ; ends a command, and only a bare \; stands for one."""
+    broken: SplitProblem | None = None
+    try:
+        words = split(text)
+    except SplitProblem as error:
+        broken, words = error, error.words
     commands: list[Command] = []
     group: list[str] = []
-    for word, special in split_words(text):
-        if word == ";" and not special:
+    for word in words:
+        if word.raw == ";":
             if group:
                 commands.append(_command(group, resolve))
             group = []
         else:
-            group.append(";" if word == "\\;" else word)
+            group.append(";" if word.raw == "\\;" else word.text)
+    if broken and group:
+        raise ValueProblem(str(broken), broken.hint)
     if group:
         commands.append(_command(group, resolve))
+    if broken:
+        broken.commands = commands
+        raise broken
     return commands
 
 
@@ -133,7 +152,7 @@ def _command(words: list[str], resolve: Callable[[str], str]) -> Command:
         argv = arguments
     else:
         argv = [path, *arguments]
-    return Command(path, tuple(argv), ignore_failure="-" in seen, expand=":" not in seen, privilege=privilege)
+    return Command(values.simplify_path(path) if path.startswith("/") else path, tuple(argv), ignore_failure="-" in seen, expand=":" not in seen, privilege=privilege)
 
 
 def expand_argv(command: Command, env: Mapping[str, str]) -> tuple[str, ...]:
@@ -144,7 +163,7 @@ def expand_argv(command: Command, env: Mapping[str, str]) -> tuple[str, ...]:
     for word in command.argv[1:]:
         if word.startswith("$") and len(word) > 1 and word[1] not in "{$":
             value = env.get(word[1:], "")
-            out += [w for w, _ in split_words(value, relaxed=True)]
+            out += [w.text for w in split(value, "plain", relaxed=True)]
         elif word == "$":
             continue
         else:

@@ -23,7 +23,7 @@ def slice_of(unit: Unit, user: bool = False) -> str:
         return ""
     asked = unit.settings.get((unit.type.capitalize(), "Slice"), ())
     if asked and asked[-1]:
-        return asked[-1] if asked[-1].endswith(".slice") else asked[-1] + ".slice"
+        return asked[-1]
     if user:
         return "app.slice"
     prefix, instance, _ = names.split(unit.name)

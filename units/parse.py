@@ -90,12 +90,13 @@ def _unknown(b: Builder, a: Assignment) -> None:
 
 def _apply(b: Builder, d: Directive, a: Assignment) -> None:
     kind, _, argument = d.kind.partition(":")
+    b.kept = a.value
     READERS[kind](b, d, a.value, argument)
     kept = b.settings.setdefault((a.section, a.key), [])
     if not a.value and kind not in ("deps",):
         kept.clear()
     else:
-        kept.append(a.value)
+        kept.append(b.kept)
 
 
 def build(name: str, assignments: list[Assignment], fragment: str, host: HostFacts, defaults: Defaults, *, whole: bool = True) -> tuple[Unit, list[Problem]]:
@@ -118,6 +119,8 @@ def build(name: str, assignments: list[Assignment], fragment: str, host: HostFac
             parts[part][field] = value
     if b.deps:
         parts["unit"]["dependencies"] = {kind: tuple(units) for kind, units in b.deps.items()}
+    if "job_timeout" in parts["unit"]:
+        parts["unit"].setdefault("job_running_timeout", parts["unit"]["job_timeout"])
     parts["unit"].setdefault("start_limit_interval", defaults.start_limit_interval)
     parts["unit"].setdefault("start_limit_burst", defaults.start_limit_burst)
     finish = _FINISH.get(name.rpartition(".")[2])

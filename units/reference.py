@@ -20,15 +20,15 @@ from the table that the parser uses; `unitctl help DIRECTIVE` prints an entry.
 """
 #: Kind of a reader -> what a user writes.
 TYPES = {
-    "bindipv6only": "default, both, ipv6-only", "bool": "boolean", "bytes": "size", "capabilities": "capabilities", "colonpaths": "paths with : between", "command": "command line", "condition": "value to test",
+    "bindipv6only": "default, both, ipv6-only", "bool": "boolean", "bytes": "size", "busname": "bus name", "envnames": "names of variables", "fatalpath": "path", "isolatemode": "boolean", "mounts": "paths", "optspan": "time span", "preserve": "boolean, or restart", "capabilities": "capabilities", "colonpaths": "paths with : between", "command": "command line", "condition": "value to test",
     "cpupolicy": "other, batch, idle, fifo, rr", "cpuquota": "percentage", "cpus": "list of CPUs", "cpuset": "list of CPUs", "cpushares": "number",
     "cpuweight": "1 to 10000, or idle", "credential": "NAME:VALUE or NAME:PATH", "delegate": "boolean or controllers", "deps": "units",
     "directories": "names", "dirmode": "mode", "documentation": "URIs", "envfile": "path, - in front: may be missing", "environment": "NAME=VALUE ...",
     "exitcode": "0 to 255", "exits": "exit statuses and signals", "fdname": "name", "inputdata": "Base64", "inputtext": "text",
     "ioclass": "none, realtime, best-effort, idle", "ioweight": "1 to 10000", "iptos": "number or word", "jobmode": "job mode", "keep": "text",
     "limit": "value, or soft:hard", "listen": "address or path", "logage": "time span", "logcompress": "no, yes, zstd, gzip", "logsize": "size", "memory": "size or percentage",
-    "memorymax": "size or percentage", "mode": "octal mode", "names": "units", "nsec": "nanoseconds", "path": "path", "paths": "paths", "pidfile": "path",
-    "quotaperiod": "time span", "quotedwords": "words", "securebits": "words", "signal": "signal", "slice": "slice", "socketprotocol": "udplite, sctp",
+    "memorymax": "size or percentage", "mode": "octal mode", "names": "units", "nsec": "nanoseconds", "path": "path", "pidfile": "path",
+    "quotaperiod": "time span", "securebits": "words", "signal": "signal", "slice": "slice", "socketprotocol": "udplite, sctp",
     "socketservice": "service", "span": "time span", "str": "text", "symlinks": "paths", "tasks": "number or percentage", "timeout": "time span",
     "timeoutboth": "time span", "timer": "time span or calendar expression", "timestamping": "off, us, ns", "trigger": "unit", "uint": "number",
     "user": "name or number", "users": "names or numbers", "watch": "path", "words": "words", "workdir": "path, or ~",
@@ -42,7 +42,7 @@ def type_of(directive: Directive) -> str:
     kind, _, argument = directive.kind.partition(":")
     if kind == "enum":
         return argument.replace(",", ", ")
-    if kind == "int":
+    if kind in ("int", "level"):
         return argument.replace(":", " to ")
     if kind == "keep" and argument:
         return argument

@@ -10,6 +10,11 @@ from unitd.units.errors import Problem
 from unitd.units.model import Command
 
 
+def bidirectional(standard_input: str) -> bool:
+    """Can what StandardInput= asks for be written to? Then StandardOutput= goes there too, if nothing else is said."""
+    return standard_input in ("socket", "tty", "tty-force", "tty-fail") or standard_input.startswith("fd:")
+
+
 def finish_service(b: Builder, parts: dict[str, dict[str, Any]]) -> None:
     """Defaults that depend on other directives, and what a service cannot be without (service_verify)."""
     service, defaults = parts["service"], b.defaults
@@ -25,8 +30,11 @@ def finish_service(b: Builder, parts: dict[str, dict[str, Any]]) -> None:
         if service.get("notify_access", "none") == "none":
             service["notify_access"] = "main"
 
-    if parts["exec"].get("standard_input") == "socket":
-        parts["exec"].setdefault("standard_output", "inherit")  # cases socket-016, socket-031
+    context = parts["exec"]
+    if context.get("standard_input_data") and context.get("standard_input", "null") == "null":
+        context["standard_input"] = "data"
+    if bidirectional(context.get("standard_input", "null")):
+        context.setdefault("standard_output", "inherit")  # cases socket-016, socket-031
 
     def refuse(message: str, hint: str = "") -> None:
         b.bad = True

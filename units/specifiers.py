@@ -54,7 +54,7 @@ def resolver(name: str, fragment: str, host: HostFacts) -> Callable[[str], str]:
                 continue
             make = table.get(text[i + 1])
             if make is None:
-                if text[i + 1].isalpha():
+                if text[i + 1].isascii() and text[i + 1].isalnum():
                     raise ValueProblem(f"cannot resolve the specifier %{text[i + 1]}, because there is none of that name", "write %% for a percent sign")
                 out.append("%" + text[i + 1])
             else:
@@ -72,15 +72,9 @@ def _table(name: str, fragment: str, host: HostFacts) -> dict[str, Callable[[], 
     last = prefix.rpartition("-")[2]
     osr = dict(host.os_release)
 
-    def un(text: str) -> str:
-        try:
-            return names.unescape(text)
-        except ValueProblem:
-            return text
-
     return {
-        "n": lambda: name, "N": lambda: stem, "p": lambda: prefix, "P": lambda: un(prefix), "i": lambda: instance or "", "I": lambda: un(instance or ""),
-        "j": lambda: last, "J": lambda: un(last), "f": lambda: "/" + un(instance or prefix).lstrip("/"), "t": lambda: host.runtime_dir,
+        "n": lambda: name, "N": lambda: stem, "p": lambda: prefix, "P": lambda: names.unescape(prefix), "i": lambda: instance or "", "I": lambda: names.unescape(instance or ""),
+        "j": lambda: last, "J": lambda: names.unescape(last), "f": lambda: names.unescape_path(instance or prefix), "t": lambda: host.runtime_dir,
         "S": lambda: host.state_dir, "C": lambda: host.cache_dir, "L": lambda: host.logs_dir, "E": lambda: host.config_dir, "T": lambda: host.tmp,
         "V": lambda: host.var_tmp, "h": lambda: host.home, "u": lambda: host.user, "U": lambda: str(host.uid), "g": lambda: host.group,
         "G": lambda: str(host.gid), "s": lambda: host.shell, "y": lambda: fragment, "Y": lambda: fragment.rpartition("/")[0], "a": lambda: host.arch,

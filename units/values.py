@@ -64,6 +64,8 @@ def parse_timespan_usec(text: str, default_unit: int = _SECOND) -> int:
         else:
             if at == end and at < len(text):
                 raise problem
+        if int(whole) >= USEC_INFINITY // unit:
+            raise problem
         total += int(whole) * unit
         step = unit
         for digit in fraction or "":
@@ -153,7 +155,7 @@ def parse_int(text: str, low: int | None = None, high: int | None = None) -> int
     return value
 
 
-_SIZE = re.compile(r"([0-9]{1,20})(?:\.([0-9]{1,20}))?[ \t]*([BKMGTPE]?)[ \t]*")
+_SIZE = re.compile(r"[+]?([0-9]{1,20})(?:\.([0-9]{1,20}))?[ \t]*([BKMGTPE]?)[ \t]*")
 
 
 def parse_size(text: str, base: int = 1024) -> int | None:
@@ -178,18 +180,24 @@ def parse_size(text: str, base: int = 1024) -> int | None:
     return total
 
 
+def parse_permyriad(text: str, high: int | None = 10000) -> int:
+    """A percentage with its sign, in hundredths of a percent: "33.3%" -> 3330."""
+    number = re.fullmatch(r"([0-9]{1,9})(?:\.([0-9]{1,2}))?%", text.strip(_BLANK))
+    value = int(number[1]) * 100 + int((number[2] or "").ljust(2, "0")) if number else -1
+    if value < 0 or (high is not None and value > high):
+        raise ValueProblem(f"cannot read {text!r} as a percentage", "write a percentage such as 50%")
+    return value
+
+
 def parse_percent(text: str, high: float | None = 100.0) -> float:
     """A percentage with its sign: "50%" -> 50.0."""
-    number = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,2})?)%", text.strip(_BLANK))
-    if not number or (high is not None and float(number[1]) > high):
-        raise ValueProblem(f"cannot read {text!r} as a percentage", "write a percentage such as 50%")
-    return float(number[1])
+    return parse_permyriad(text, None if high is None else round(high * 100)) / 100
 
 
 def parse_memory(text: str, total: int = 0) -> int | None:
     """A memory limit: a size, a percentage of `total`, or None for infinity."""
     if text.endswith("%"):
-        return int(total * parse_percent(text) / 100)
+        return total * parse_permyriad(text) // 10000
     return parse_size(text)
 
 
@@ -259,7 +267,7 @@ def signal_name(number: int) -> str:
     if number in numbers.SIGNAL_NAMES:
         return numbers.SIGNAL_NAMES[number]
     if numbers.RTMIN <= number <= numbers.RTMAX:
-        return "RTMIN" if number == numbers.RTMIN else f"RTMIN+{number - numbers.RTMIN}"
+        return f"RTMIN+{number - numbers.RTMIN}"
     return str(number)
 
 
@@ -296,6 +304,8 @@ def parse_limit(name: str, text: str) -> tuple[int | None, int | None]:
     if len(parts) > 2:
         raise ValueProblem(f"cannot read {text!r} as a limit", "write one value, or SOFT:HARD")
     values = [_limit_value(part.strip(_BLANK), kind) for part in parts]
+    if USEC_INFINITY in values:
+        raise ValueProblem(f"{text} is out of range", "write infinity for no limit")
     soft, hard = values[0], values[-1]
     if hard is not None and (soft is None or soft > hard):
         raise ValueProblem(f"the soft limit in {text!r} is above the hard limit", "write SOFT:HARD with SOFT not above HARD")
@@ -303,7 +313,7 @@ def parse_limit(name: str, text: str) -> tuple[int | None, int | None]:
 
 
 def _limit_value(text: str, kind: str) -> int | None:
-    if text == "infinity":
+    if text == "infinity" and kind != "nice":
         return None
     if kind == "size":
         return parse_size(text)
@@ -317,12 +327,27 @@ def _limit_value(text: str, kind: str) -> int | None:
 
 def parse_capability(word: str) -> int:
     """The number of CAP_…, any case, or a bare number."""
-    name = word.upper().removeprefix("CAP_")
-    if name in numbers.CAPABILITIES:
+    prefix, name = word[:4].upper(), word[4:].upper()
+    if prefix == "CAP_" and name in numbers.CAPABILITIES:
         return numbers.CAPABILITIES.index(name)
     if word.isascii() and word.isdigit() and len(word) < 3 and int(word) < 64:
         return int(word)
     raise ValueProblem(f"unknown capability {word!r}", "write a name such as CAP_NET_BIND_SERVICE")
+
+
+def simplify_path(path: str) -> str:
+    """The path without doubled slashes, `.` parts and a slash at its end, as path_simplify() of systemd has it; `..` stays."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    return ("/" if path.startswith("/") else "") + "/".join(parts)
+
+
+def parse_path(text: str) -> str:
+    """An absolute path, simplified. Raises ValueProblem for a relative one and for one with `..`."""
+    if not text.startswith("/"):
+        raise ValueProblem(f"cannot use {text!r}, because it is not absolute", "write an absolute path")
+    if ".." in text.split("/"):
+        raise ValueProblem(f"cannot use {text!r}, because it has .. in it", "write the path without it")
+    return simplify_path(text)
 
 
 def is_env_name(name: str) -> bool:

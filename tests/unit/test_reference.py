@@ -25,7 +25,7 @@ def test_every_directive_is_explained() -> None:
     for (section, name), directive in DIRECTIVES.items():
         kind = directive.kind.partition(":")[0]
         assert kind in READERS, f"[{section}] {name}= has the kind {kind}, for which there is no reader"
-        assert kind in TYPES or kind in ("enum", "int"), f"units/reference.py has no words for the kind {kind} of [{section}] {name}="
+        assert kind in TYPES or kind in ("enum", "int", "level"), f"units/reference.py has no words for the kind {kind} of [{section}] {name}="
         assert directive.help, f"[{section}] {name}= has no help"
         assert type_of(directive)
         assert directive.tier in ("honoured", "partly", "noted")

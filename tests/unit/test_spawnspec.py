@@ -13,7 +13,7 @@ from unitd.manager.users import UserError, UserFacts, resolve_user
 from unitd.units.model import Command, ExecContext, ExecDirectory, ServiceSection, Unit
 from unitd.units.specifiers import HostFacts
 
-NOBODY = UserFacts(65534, 65534, (65534,), "nobody", "/nonexistent", "/usr/sbin/nologin")
+NOBODY = UserFacts(65534, 65534, (65534,), "nobody", "/", "/usr/sbin/nologin")
 HOST = HostFacts(uid=0)
 
 
@@ -37,6 +37,11 @@ def test_user_variables() -> None:
     assert env == {"PATH": DEFAULT_PATH, "USER": "nobody", "LOGNAME": "nobody", "SYSTEMD_EXEC_PID": ""}
     env = environment(unit(), SpawnContext("t", user=UserFacts(1000, 1000, (1000,), "joe", "/home/joe", "/bin/sh")))
     assert (env["HOME"], env["SHELL"]) == ("/home/joe", "/bin/sh")
+    env = environment(unit(), SpawnContext("t", user=UserFacts(42, 65534, (), "_apt", "/nonexistent", "/usr/sbin/nologin")))
+    assert env["HOME"] == "/nonexistent" and "SHELL" not in env
+    assert "TERM" not in environment(unit(), SpawnContext("t"))
+    assert environment(unit(tty_path="/dev/tty3"), SpawnContext("t"))["TERM"] == "linux"
+    assert environment(unit(standard_output="tty"), SpawnContext("t"))["TERM"] == "vt220"
 
 
 def test_order_of_sources() -> None:
@@ -109,7 +114,7 @@ STDIO = ("stdin", "stdout", "stderr", "stdin_path", "stdout_path", "stdout_mode"
         (("file:/in", "inherit", "inherit"), {"stdin_path": "/in", "stdout": 0}),
         (("null", "null", "null"), {}),
         (("null", "null", "inherit"), {}),
-        (("null", "journal", "null"), {"stdout": 0, "stderr_path": "/dev/null", "stderr_mode": "append"}),
+        (("null", "journal", "null"), {"stdout": 0, "stderr_path": "/dev/null", "stderr_mode": "file"}),
         (("null", "null", "journal"), {"stderr": 0}),
         (("null", "truncate:/l", "inherit"), {"stdout_path": "/l", "stdout_mode": "truncate"}),
         (("null", "append:/l", "append:/l"), {"stdout_path": "/l", "stdout_mode": "append"}),
@@ -117,6 +122,9 @@ STDIO = ("stdin", "stdout", "stderr", "stdin_path", "stdout_path", "stdout_mode"
             ("null", "append:/l", "file:/m"),
             {"stdout_path": "/l", "stdout_mode": "append", "stderr_path": "/m", "stderr_mode": "file"},
         ),
+        (("null", "truncate:/l", "append:/l"), {"stdout_path": "/l", "stdout_mode": "truncate", "stderr_path": "/l", "stderr_mode": "append"}),
+        (("file:/l", "file:/l", "inherit"), {"stdin_path": "/l", "stdout_path": "/l", "stdout_mode": "stdin"}),
+        (("file:/l", "append:/l", "null"), {"stdin_path": "/l", "stdout_path": "/l", "stdout_mode": "append", "stderr_path": "/dev/null", "stderr_mode": "file"}),
         (("socket", "inherit", "journal"), {"stdin": 5, "stdout": 5, "stderr": 0}),
         (("socket", "inherit", "inherit"), {"stdin": 5, "stdout": 5}),
         (("data", "journal", "inherit"), {"stdin": 4, "stdout": 0}),
@@ -133,9 +141,10 @@ def test_streams_apart_and_nothing_captured() -> None:
     assert {k: v for k, v in spec_of(unit(), log_fd=None).items() if k in STDIO} == {}
 
 
-def test_unsupported_stdio_is_told() -> None:
-    _, problems = build(unit(standard_input="fd:x"), Command("/x", ("x",)), "ExecStart", SpawnContext("t"))
-    assert "StandardInput=fd:x" in problems[0].message
+def test_a_descriptor_that_is_not_there() -> None:
+    for setting in ("standard_input", "standard_output", "standard_error"):
+        with pytest.raises(FileNotFoundError, match="=fd:x"):
+            build(unit(**{setting: "fd:x"}), Command("/x", ("x",)), "ExecStart", SpawnContext("t"))
 
 
 def test_privileges_by_prefix() -> None:
@@ -174,16 +183,22 @@ def test_users_as_root() -> None:
     assert (facts.uid, facts.gid, facts.groups) == (65534, 1, (1, 4, 29))
     assert resolve_user(ExecContext(group="daemon"), 0) == UserFacts(None, 1, ())
     assert resolve_user(ExecContext(supplementary_groups=("audio",)), 0).groups == (29,)
-    assert resolve_user(ExecContext(user="54321"), 0).uid == 54321
-    with pytest.raises(UserError) as no_user:
-        resolve_user(ExecContext(user="no-such-user"), 0)
-    with pytest.raises(UserError) as no_group:
-        resolve_user(ExecContext(group="no-such-group"), 0)
-    assert (no_user.value.exit_code, no_group.value.exit_code) == (users.USER, users.GROUP)
+    assert resolve_user(ExecContext(user="1"), 0).name == "daemon"
+    assert resolve_user(ExecContext(user="daemon", group="root"), 0).groups == ()  # the user's groups come with a group that is not root's
+    assert resolve_user(ExecContext(user="root", group="daemon"), 0).groups == (1,)
+    for user in ("no-such-user", "54321", "4294967294"):
+        with pytest.raises(UserError) as no_user:
+            resolve_user(ExecContext(user=user), 0)
+        assert no_user.value.exit_code == users.USER
+    for group in ("no-such-group", "54321"):
+        with pytest.raises(UserError) as no_group:
+            resolve_user(ExecContext(group=group), 0)
+        assert no_group.value.exit_code == users.GROUP
 
 
 def test_users_without_root() -> None:
-    assert resolve_user(ExecContext(user="nobody"), 65534) == UserFacts(None, None, None, "nobody", "/nonexistent", "/usr/sbin/nologin")
+    assert resolve_user(ExecContext(user="nobody"), 65534) == UserFacts(None, None, None, "nobody", "/", "/usr/sbin/nologin")
+    assert resolve_user(ExecContext(user="54321"), 54321).name == "54321"  # a container's user need not be in a database
     with pytest.raises(UserError) as refused:
         resolve_user(ExecContext(user="root"), 65534)
     assert refused.value.exit_code == users.USER

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from unitd.units import names, values
 from unitd.units.envfile import parse_env_file
 from unitd.units.errors import ValueProblem
-from unitd.units.execline import expand_argv, parse_command_line, split_words
+from unitd.units.execline import expand_argv, parse_command_line, split
 from unitd.units.lexer import lex
 from unitd.units.loader import Loader
 from unitd.units.model import Command
@@ -76,7 +76,7 @@ def test_the_lexer_never_raises(text: str) -> None:
 @given(st.text())
 def test_splitting_raises_nothing_but_its_own(text: str) -> None:
     try:
-        split_words(text)
+        split(text)
     except ValueProblem as problem:
         assert "quote" in str(problem)
 

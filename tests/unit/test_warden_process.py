@@ -279,7 +279,7 @@ def test_files_for_output(stage: Stage, tmp_path: Path) -> None:
         (208, 2, "STDIN", {"stdin_path": "/nonexistent"}),
         (209, 2, "STDOUT", {"stdout_path": "/nonexistent/x"}),
         (222, 2, "STDERR", {"stderr_path": "/nonexistent/x"}),
-        (210, 2, "CHROOT", {"chroot": "/nonexistent"}),
+        (226, 2, "NAMESPACE", {"chroot": "/nonexistent"}),
         (219, 2, "CGROUP", {"cgroup": "/nonexistent"}),
         (205, 22, "LIMITS", {"limits": {"NOSUCH": [1, 1]}}),
         (233, 17, "RUNTIME_DIRECTORY", {"directories": [["Runtime", "/dev/null", 0o755, 0, 0]]}),
@@ -288,7 +288,7 @@ def test_files_for_output(stage: Stage, tmp_path: Path) -> None:
 )
 def test_failing_steps(stage: Stage, code: int, errno: int, step: str, more: dict[str, Any]) -> None:
     talk, _, _ = stage.greeted()
-    if os.getuid() and step == "CHROOT":
+    if os.getuid() and step == "NAMESPACE":
         pytest.skip("only root may chroot")
     spec: dict[str, Any] = {"path": "/bin/true", **more}
     path = spec.pop("path")

@@ -22,9 +22,9 @@ def _environment(b: Builder, d: Directive, value: str, _: str) -> None:
     if value == "":
         b.put(d.field, ())
         return
-    for word, _special in execline.split_words(value):
-        key, equals, text = b.soft(word).partition("=")
-        if not equals or not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", key):
+    for word in b.words(d.name, value, "strict"):
+        key, equals, text = word.partition("=")
+        if not equals or not values.is_env_name(key):
             b.warn(f"Environment=: {word!r} is no assignment and is ignored", "write NAME=value, quoted as a whole if it has blanks")
         else:
             b.append(d.field, (key, text))
@@ -35,17 +35,18 @@ def _env_file(b: Builder, d: Directive, value: str, _: str) -> None:
         b.put(d.field, ())
         return
     optional = value.startswith("-")
-    path = b.soft(value[1:] if optional else value)
-    if not path.startswith("/"):
-        raise ValueProblem(f"cannot read {path!r}, because the path is not absolute", "write an absolute path")
-    b.append(d.field, (path, optional))
+    b.append(d.field, (values.parse_path(b.soft(value[1:] if optional else value)), optional))
 
 
 def _workdir(b: Builder, d: Directive, value: str, _: str) -> None:
     optional = value.startswith("-")
-    path = b.expanded(value[1:] if optional else value)
-    if path and path != "~" and not path.startswith("/"):
-        raise Fatal(f"cannot use {path!r}, because it is not absolute", "write an absolute path or ~")
+    path = value[1:] if optional else value
+    try:
+        path = path if path == "~" or not value else values.parse_path(b.resolve(path))
+    except ValueProblem as error:
+        if optional:
+            raise
+        raise Fatal(str(error), error.hint) from None
     b.put("exec.working_directory", path)
     b.put("exec.working_directory_optional", optional)
 
@@ -54,10 +55,10 @@ def _stdio(allowed: tuple[str, ...], prefixes: tuple[str, ...]) -> Reader:
     def reader(b: Builder, d: Directive, value: str, _: str) -> None:
         text = b.soft(value)
         kind, colon, rest = text.partition(":")
-        if text == "":
-            b.reset(d.field)
-        elif colon and kind in prefixes and (kind == "fd" or rest.startswith("/")):
+        if colon and kind in prefixes and kind == "fd":
             b.put(d.field, text)
+        elif colon and kind in prefixes:
+            b.put(d.field, f"{kind}:{values.parse_path(rest)}")
         elif text == "fd":
             b.put(d.field, "fd:" + {"standard_input": "stdin", "standard_output": "stdout"}.get(d.field.rpartition(".")[2], "stderr"))
         elif text in allowed:
@@ -69,19 +70,15 @@ def _stdio(allowed: tuple[str, ...], prefixes: tuple[str, ...]) -> Reader:
 
 
 def _input_text(b: Builder, d: Directive, value: str, _: str) -> None:
-    words = execline.split_words('"' + value.replace('"', '\\"') + '"', relaxed=True)
-    b.put(d.field, b.fields.get(d.field, b"") + b.soft("".join(w for w, _s in words)).encode("utf-8", "surrogateescape") + b"\n" if value else b"")
-    if value:
-        b.fields.setdefault("exec.standard_input", "data")
+    words = execline.split('"' + value.replace('"', '\\"') + '"', relaxed=True)
+    b.put(d.field, b.fields.get(d.field, b"") + b.soft("".join(w.text for w in words)).encode("utf-8", "surrogateescape") + b"\n" if value else b"")
 
 
 def _input_data(b: Builder, d: Directive, value: str, _: str) -> None:
     try:
-        b.put(d.field, b.fields.get(d.field, b"") + base64.b64decode(value, validate=False) if value else b"")
+        b.put(d.field, b.fields.get(d.field, b"") + base64.b64decode("".join(value.split()), validate=True) if value else b"")
     except ValueError as error:
         raise ValueProblem(f"cannot read base64: {error}") from None
-    if value:
-        b.fields.setdefault("exec.standard_input", "data")
 
 
 def _directories(b: Builder, d: Directive, value: str, _: str) -> None:
@@ -90,18 +87,30 @@ def _directories(b: Builder, d: Directive, value: str, _: str) -> None:
         b.put(d.field, ExecDirectory((), old.mode))
         return
     found, links = list(old.names), list(old.links)
-    for word, _special in execline.split_words(value):
-        name, _colon, link = (part.rstrip("/") for part in b.soft(word).partition(":"))
-        if not all(_plain(part) for part in (name, link) if part or part is name):
-            b.warn(f"{d.name}=: cannot make {word!r}, because it is not a plain relative path; it is ignored", "write a name such as myapp")
+    for word in b.words(d.name, value, "keep"):
+        try:
+            name, link = _directory(word)
+        except ValueProblem as error:
+            b.warn(f"{d.name}=: {error}; it is ignored", error.hint)
             continue
         if link and d.name == "ConfigurationDirectory":
-            b.warn(f"{d.name}=: {word!r} asks for a symlink, which there is none of for this directory; it is left out")
-        elif link:
+            b.warn(f"{d.name}=: {word!r} asks for a symlink, which there is none of for this directory; it is ignored")
+            continue
+        if link:
             links.append((name, link))
         if name not in found:
             found.append(name)
-    b.put(d.field, ExecDirectory(tuple(found), old.mode, tuple(links)))
+    b.put(d.field, ExecDirectory(tuple(sorted(found, key=lambda path: path.split("/"))), old.mode, tuple(links)))
+
+
+def _directory(word: str) -> tuple[str, str]:
+    r"""NAME or NAME:LINK, with \: for a colon that is part of a name."""
+    parts = [values.simplify_path(part.text) for part in execline.split(word, "strict", quotes=False, separators=":")] or [""]
+    name, link = parts[0], ":".join(parts[1:])
+    for part in (name, link) if link else (name,):
+        if not part or not _plain(part) or part.split("/")[0] == "private":
+            raise ValueProblem(f"cannot make {word!r}, because it is not a plain relative path", "write a name such as myapp")
+    return name, link
 
 
 def _plain(path: str) -> bool:
@@ -110,33 +119,29 @@ def _plain(path: str) -> bool:
 
 def _dir_mode(b: Builder, d: Directive, value: str, _: str) -> None:
     old: ExecDirectory = b.fields.get(d.field, ExecDirectory())
-    b.put(d.field, msgspec.structs.replace(old, mode=values.parse_mode(value) if value else 0o755))
+    b.put(d.field, msgspec.structs.replace(old, mode=values.parse_mode(value)))
 
 
 def _limit(b: Builder, d: Directive, value: str, _: str) -> None:
-    if value == "":
-        b.reset(d.field)
-    else:
-        b.put(d.field, values.parse_limit(d.name.removeprefix("Limit"), value))
+    b.put(d.field, values.parse_limit(d.name.removeprefix("Limit"), value))
 
 
 def _capabilities(b: Builder, d: Directive, value: str, _: str) -> None:
+    """As config_parse_capability_set(): a line without a known capability, and the first one, replace the set; others add to it, or with ~ take away."""
     every = frozenset(range(len(values.CAPABILITIES)))
-    old: frozenset[int] | None = b.fields.get(d.field)
-    if value in ("", "~"):
-        b.put(d.field, frozenset() if value == "" else every)
-        return
+    initial = every if d.name == "CapabilityBoundingSet" else frozenset[int]()
+    old: frozenset[int] = b.fields.get(d.field, initial)
     invert = value.startswith("~")
     found = set[int]()
-    for word in value.lstrip("~").split():
+    for word in b.words(d.name, value[1:] if invert else value):
         try:
             found.add(values.parse_capability(word))
         except ValueProblem as error:
             b.warn(f"{d.name}=: {error}; it is ignored", error.hint)
-    if invert:
-        b.put(d.field, (every if old is None else old) - found)
+    if not found or old == initial:
+        b.put(d.field, every - found if invert else frozenset(found))
     else:
-        b.put(d.field, frozenset(found) | (old or frozenset()))
+        b.put(d.field, old - found if invert else old | found)
 
 
 def _cpu_set(b: Builder, d: Directive, value: str, _: str) -> None:
@@ -155,22 +160,27 @@ def _users(b: Builder, d: Directive, value: str, _: str) -> None:
     if value == "":
         b.put(d.field, ())
     else:
-        b.append(d.field, *(_checked_user(b, word) for word, _special in execline.split_words(value)))
+        b.append(d.field, *(_checked_user(b, word.text) for word in execline.split(value, "plain", quotes=False)))
 
 
 def _checked_user(b: Builder, value: str) -> str:
+    """A name as systemd takes it from a unit file (valid_user_group_name() in its relaxed mode), or a number."""
     name = b.expanded(value)
-    if not name or len(name) > 255 or name in (".", "..") or name[0] == "-" or any(c in ":/" or c.isspace() or not c.isprintable() for c in name):
+    digits = name.isascii() and name.lstrip("-").isdigit()
+    if digits and (name[0] == "-" or (name[0] == "0" and name != "0") or int(name) in (0xFFFF, 0xFFFFFFFF) or int(name) > 0xFFFFFFFF):
+        raise Fatal(f"cannot take {name}, because it is no number of a user or group", "write a number below 4294967295, and not 65535")
+    if not name or len(name) > 255 or name in (".", "..") or name != name.strip() or any(c in ":/" or not c.isprintable() for c in name):
         raise Fatal(f"cannot take {name!r}, because it is neither a user's or group's name nor a number", "write a name such as www-data")
     return name
 
 
 def _secure_bits(b: Builder, d: Directive, value: str, _: str) -> None:
-    bits = b.fields.get(d.field, 0) if value else 0
-    for word in value.split():
-        if word not in SECURE_BITS:
-            raise ValueProblem(f"cannot take {word!r}", "one of " + ", ".join(SECURE_BITS))
-        bits |= SECURE_BITS[word]
+    bits = 0
+    for word in b.words(d.name, value):
+        if word in SECURE_BITS:
+            bits |= SECURE_BITS[word]
+        else:
+            b.warn(f"{d.name}=: cannot take {word!r}; it is ignored", "one of " + ", ".join(SECURE_BITS))
     b.put(d.field, bits)
 
 
@@ -191,7 +201,7 @@ def _credential(b: Builder, d: Directive, value: str, _: str) -> None:
         return
     if not colon:
         raise ValueProblem("cannot set a credential without a value", "write NAME:VALUE")
-    text = "".join(word for word, _special in execline.split_words('"' + rest.replace('"', '\\"') + '"', relaxed=True))
+    text = "".join(word.text for word in execline.split('"' + rest.replace('"', '\\"') + '"', relaxed=True))
     b.append(d.field, (name, b.soft(text).encode("utf-8", "surrogateescape")))
 
 

@@ -19,6 +19,9 @@ def _command(b: Builder, d: Directive, value: str, _: str) -> None:
         b.append(d.field, *execline.parse_command_line(value, b.expanded))
     except Fatal:
         raise
+    except execline.SplitProblem as error:  # as in systemd: the program's name cannot be read, so the rest of the line is not there
+        b.append(d.field, *error.commands)
+        raise
     except ValueProblem as error:
         if value.lstrip("@:+!").startswith("-"):
             raise ValueProblem(str(error), error.hint) from None
@@ -44,10 +47,9 @@ def _exits(b: Builder, d: Directive, value: str, _: str) -> None:
 
 def _deps(b: Builder, d: Directive, value: str, _: str) -> None:
     have = b.deps.setdefault(d.name, [])
-    for word, _special in execline.split_words(value):
-        name = names.with_suffix(b.soft(word))
+    for name in b.words(d.name, value, "keep", quotes=False):
         if not names.is_valid_name(name):
-            b.warn(f"{d.name}=: cannot take {word!r}, because it is no unit name; it is ignored", "unit names end in .service, .target, ...")
+            b.warn(f"{d.name}=: cannot take {name!r}, because it is no unit name; it is ignored", "unit names end in .service, .target, ...")
             continue
         if names.split(name)[1] == "":  # a bare template takes our own instance, or our prefix (systemd.unit(5))
             prefix, instance, _suffix = names.split(b.name)
@@ -74,27 +76,43 @@ def _words(b: Builder, d: Directive, value: str, _: str) -> None:
     if value == "":
         b.put(d.field, ())
     else:
-        b.append(d.field, *(b.soft(w) for w, _s in execline.split_words(value)))
+        b.append(d.field, *b.words(d.name, value))
+
+
+def _env_names(b: Builder, d: Directive, value: str, _: str) -> None:
+    """Names of variables; UnsetEnvironment= takes assignments, too."""
+    unset = d.name == "UnsetEnvironment"
+    have = b.fields.get(d.field, ()) if value else ()
+    for word in b.words(d.name, value, "strict" if unset else "plain"):
+        if not values.is_env_name(word.partition("=")[0] if unset else word):
+            b.warn(f"{d.name}=: {word!r} is no name of a variable and is ignored", "letters, digits and _")
+        elif word not in have:
+            have = (*have, word)
+    b.put(d.field, have)
 
 
 def _names(b: Builder, d: Directive, value: str, _: str) -> None:
     if value == "":
         b.put(d.field, ())
     else:
-        b.append(d.field, *(names.with_suffix(b.soft(w)) for w, _s in execline.split_words(value)))
+        b.append(d.field, *(names.with_suffix(word) for word in b.words(d.name, value)))
 
 
-def _paths(b: Builder, d: Directive, value: str, _: str) -> None:
-    _words(b, d, value, "")
+def _mounts(b: Builder, d: Directive, value: str, _: str) -> None:
+    for word in b.words(d.name, value):
+        try:
+            b.append(d.field, values.parse_path(word))
+        except ValueProblem as error:
+            b.warn(f"{d.name}=: {error}; it is ignored", error.hint)
 
 
 def _documentation(b: Builder, d: Directive, value: str, _: str) -> None:
     if value == "":
         b.put(d.field, ())
         return
-    for word in value.split():
-        if re.match(r"(https?://|file:/|info:|man:)\S+", b.soft(word)):
-            b.append(d.field, b.soft(word))
+    for word in b.words(d.name, value):
+        if re.match(r"(https?://|file:/|info:|man:).+", word):
+            b.append(d.field, word)
         else:
             b.warn(f"Documentation=: {word!r} is no URI and is ignored", "write https://..., file:/..., info:... or man:...")
 
@@ -105,9 +123,9 @@ READERS: dict[str, Reader] = {
     "deps": _deps,
     "condition": _condition,
     "words": _words,
-    "quotedwords": _words,
+    "envnames": _env_names,
     "names": _names,
-    "paths": _paths,
+    "mounts": _mounts,
     "documentation": _documentation,
     "colonpaths": lambda b, d, v, _: b.put(d.field, tuple(p for p in b.soft(v).split(":") if p)),
 }

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from unitd.units.builder import Reader
 from unitd.units.logvalues import log_age, log_compress, log_size
-from unitd.units.readers.scalars import scalar
+from unitd.units.readers.scalars import resettable
 
-READERS: dict[str, Reader] = {"logsize": scalar(log_size), "logage": scalar(log_age), "logcompress": scalar(log_compress)}
+READERS: dict[str, Reader] = {"logsize": resettable(log_size), "logage": resettable(log_age), "logcompress": resettable(log_compress)}

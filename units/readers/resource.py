@@ -20,7 +20,8 @@ def checked(check: Callable[[str], object]) -> Reader:
     return reader
 
 
-def _slice(text: str) -> None:
+def _slice(b: Builder, d: Directive, value: str, _: str) -> None:
+    text = b.kept = b.soft(value)
     name = text.removesuffix(".slice")
     if not text.endswith(".slice") or (name != "-" and ("" in name.split("-") or "/" in name)):
         raise ValueProblem(f"cannot take {text!r} as a slice", "write a name such as web.slice or web-api.slice, or -.slice")
@@ -49,6 +50,6 @@ READERS: dict[str, Reader] = {
     "tasks": checked(values.parse_tasks),
     "cpus": checked(values.parse_cpu_set),
     "quotaperiod": checked(values.parse_timespan),
-    "slice": checked(_slice),
+    "slice": _slice,
     "delegate": checked(_delegate),
 }

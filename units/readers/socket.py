@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from unitd.units import execline, names, values
+from unitd.units import names, values
 from unitd.units.builder import Builder, Reader
 from unitd.units.directives import Directive
 from unitd.units.errors import ValueProblem
@@ -77,8 +77,7 @@ def _symlinks(b: Builder, d: Directive, value: str, _: str) -> None:
     if value == "":
         b.put(d.field, ())
         return
-    for word, _special in execline.split_words(value):
-        path = b.soft(word)
+    for path in b.words(d.name, value):
         if path.startswith("/"):
             b.append(d.field, path)
         else:

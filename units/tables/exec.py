@@ -11,20 +11,20 @@ _LIMITS = {
 }  # fmt: skip
 _HONOURED = """
 WorkingDirectory|workdir|||Where the process starts.
-RootDirectory|path|exec.root_directory||chroot before exec.
+RootDirectory|fatalpath|exec.root_directory||chroot before exec.
 User|user|exec.user||User of the process.
 Group|user|exec.group||Group of the process.
 SupplementaryGroups|users|exec.supplementary_groups||More groups.
 Environment|environment|exec.environment||Variables.
 EnvironmentFile|envfile|exec.environment_files||Files of variables; - in front: may be missing.
-PassEnvironment|words|exec.pass_environment||Variables of the manager that are passed on.
-UnsetEnvironment|quotedwords|exec.unset_environment||Variables that are taken out last.
+PassEnvironment|envnames|exec.pass_environment||Variables of the manager that are passed on.
+UnsetEnvironment|envnames|exec.unset_environment||Variables that are taken out last.
 ExecSearchPath|colonpaths|exec.exec_search_path||Where bare command names are looked up.
 UMask|mode|exec.umask|0022|File mode creation mask.
-Nice|int:-20:19|exec.nice||Nice level.
-OOMScoreAdjust|int:-1000:1000|exec.oom_score_adjust||OOM score adjustment.
+Nice|level:-20:19|exec.nice||Nice level.
+OOMScoreAdjust|level:-1000:1000|exec.oom_score_adjust||OOM score adjustment.
 IOSchedulingClass|ioclass|exec.io_scheduling_class||I/O scheduling class.
-IOSchedulingPriority|int:0:7|exec.io_scheduling_priority||I/O priority.
+IOSchedulingPriority|level:0:7|exec.io_scheduling_priority||I/O priority.
 CPUSchedulingPolicy|cpupolicy|exec.cpu_scheduling_policy||CPU scheduling policy.
 CPUSchedulingPriority|int:0:99|exec.cpu_scheduling_priority|0|CPU scheduling priority.
 CPUSchedulingResetOnFork|bool|exec.cpu_scheduling_reset_on_fork|no|Children get the default policy.
@@ -35,7 +35,7 @@ StandardOutput|stdout|exec.standard_output|journal|What fd 1 is; journal means t
 StandardError|stdout|exec.standard_error|inherit|What fd 2 is; journal means that unitd captures it.
 StandardInputText|inputtext|exec.standard_input_data||Text for StandardInput=data.
 StandardInputData|inputdata|exec.standard_input_data||Base64 data for StandardInput=data.
-TTYPath|str|exec.tty_path|/dev/console|Terminal of StandardInput=tty.
+TTYPath|path|exec.tty_path|/dev/console|Terminal of StandardInput=tty.
 SyslogIdentifier|str|exec.syslog_identifier||Name in front of log lines.
 LogRateLimitIntervalSec|span|exec.log_rate_limit_interval|0|Interval of LogRateLimitBurst=; 0: no limit.
 LogRateLimitBurst|uint|exec.log_rate_limit_burst|0|Lines that may come in the interval; the others are counted and dropped. 0: no limit.
@@ -49,7 +49,7 @@ StateDirectoryMode|dirmode|exec.directories.State|0755|Their mode.
 CacheDirectoryMode|dirmode|exec.directories.Cache|0755|Their mode.
 LogsDirectoryMode|dirmode|exec.directories.Logs|0755|Their mode.
 ConfigurationDirectoryMode|dirmode|exec.directories.Configuration|0755|Their mode.
-RuntimeDirectoryPreserve|enum:no,yes,restart|exec.runtime_directory_preserve|no|Whether they outlive a stop.
+RuntimeDirectoryPreserve|preserve|exec.runtime_directory_preserve|no|Whether they outlive a stop.
 NoNewPrivileges|bool|exec.no_new_privileges|no|No privileges by execve.
 CapabilityBoundingSet|capabilities|exec.capability_bounding_set||Capabilities that can be had at all.
 AmbientCapabilities|capabilities|exec.ambient_capabilities||Capabilities given in spite of User=.

@@ -10,7 +10,7 @@ ExitType|enum:main,cgroup|service.exit_type|main|Whether the main process or all
 RemainAfterExit|bool|service.remain_after_exit|no|Stay active after all processes are gone.
 GuessMainPID|bool|service.guess_main_pid|yes|Guess the main process of a forking service.
 PIDFile|pidfile|service.pid_file||PID file of a forking service.
-BusName|str|service.bus_name||D-Bus name (Type=dbus is not supported).
+BusName|busname|service.bus_name||D-Bus name (Type=dbus is not supported).
 ExecCondition|command|service.exec_condition||Runs first: 0 goes on, 1-254 skips, else fails.
 ExecStartPre|command|service.exec_start_pre||Runs before ExecStart=.
 ExecStart|command|service.exec_start||The command of the service.
@@ -25,11 +25,11 @@ RestartMaxDelaySec|timeout|service.restart_max_delay|infinity|The longest delay.
 RestartMode|enum:normal,direct|service.restart_mode|normal|Whether failed and inactive are passed on the way to a restart.
 TimeoutStartSec|timeout|service.timeout_start|90s|How long a start may take.
 TimeoutStopSec|timeout|service.timeout_stop|90s|How long each step of a stop may take.
-TimeoutAbortSec|timeout|service.timeout_abort||As TimeoutStopSec=, after a watchdog or abort.
+TimeoutAbortSec|optspan|service.timeout_abort||As TimeoutStopSec=, after a watchdog or abort.
 TimeoutSec|timeoutboth|||Sets TimeoutStartSec= and TimeoutStopSec=.
 TimeoutStartFailureMode|enum:terminate,abort,kill|service.timeout_start_failure_mode|terminate|How a start that takes too long is ended.
 TimeoutStopFailureMode|enum:terminate,abort,kill|service.timeout_stop_failure_mode|terminate|How a stop that takes too long is ended.
-RuntimeMaxSec|timeout|service.runtime_max|infinity|How long the service may run.
+RuntimeMaxSec|span|service.runtime_max|infinity|How long the service may run.
 RuntimeRandomizedExtraSec|span|service.runtime_randomized_extra|0|Random addition to RuntimeMaxSec=.
 WatchdogSec|span|service.watchdog|0|How often the service must send WATCHDOG=1.
 SuccessExitStatus|exits|service.success_exit_status||Exit statuses and signals that count as success.

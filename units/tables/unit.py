@@ -25,7 +25,6 @@ _CONDITIONS = {
 
 _NOTED = """
 RebootArgument|text||Argument of the reboot of an action.
-JobTimeoutAction|word|none|What to do when a job takes too long.
 JobTimeoutRebootArgument|text||Argument of that reboot.
 SurviveFinalKillSignal|boolean|no|Spare the unit in the last kill of a shutdown (since 255).
 WantsMountsFor|paths||Paths whose mounts are wanted (since 256).
@@ -34,7 +33,6 @@ RequisiteOverridable|units||Old form of Requisite=.
 BindTo|units||Old name of BindsTo=.
 PropagateReloadTo|units||Old name of PropagatesReloadTo=.
 PropagateReloadFrom|units||Old name of ReloadPropagatedFrom=.
-OnFailureIsolate|boolean|no|Old way to write OnFailureJobMode=isolate.
 """
 #: What each dependency does (systemd.unit(5)).
 _MEANING = {
@@ -62,7 +60,7 @@ ROWS = (
         """
 Description|str|unit.description||A short human title.
 Documentation|documentation|unit.documentation||URIs of documentation.
-SourcePath|str|unit.source_path||File that the unit was generated from.
+SourcePath|path|unit.source_path||File that the unit was generated from.
 DefaultDependencies|bool|unit.default_dependencies|yes|Whether the usual dependencies are added.
 StopWhenUnneeded|bool|unit.stop_when_unneeded|no|Stop the unit when nothing needs it.
 RefuseManualStart|bool|unit.refuse_manual_start|no|Refuse a start by hand.
@@ -71,18 +69,20 @@ AllowIsolate|bool|unit.allow_isolate|no|Allow isolate on the unit.
 IgnoreOnIsolate|bool|unit.ignore_on_isolate|no|Keep the unit when another is isolated.
 CollectMode|enum:inactive,inactive-or-failed|unit.collect_mode|inactive|When the unit may be forgotten.
 OnFailureJobMode|jobmode|unit.on_failure_job_mode|replace|Job mode of OnFailure= units.
+OnFailureIsolate|isolatemode|unit.on_failure_job_mode||Old way to write OnFailureJobMode=isolate.
 OnSuccessJobMode|jobmode|unit.on_success_job_mode|fail|Job mode of OnSuccess= units.
 JobTimeoutSec|timeout|unit.job_timeout|infinity|How long a job may wait and run.
-JobRunningTimeoutSec|timeout|unit.job_running_timeout|infinity|How long a job may run.
+JobRunningTimeoutSec|timeout|unit.job_running_timeout|infinity|How long a job may run; as JobTimeoutSec= if only that is set.
+JobTimeoutAction|@ACTIONS|unit.job_timeout_action|none|What to do when a job takes too long.
 StartLimitIntervalSec|span|unit.start_limit_interval|10s|Window of the start limit; 0 switches it off.
 StartLimitInterval|span|unit.start_limit_interval|10s|Old name of StartLimitIntervalSec=.
-StartLimitBurst|uint|unit.start_limit_burst|5|Starts allowed in the window; 0 switches the limit off.
+StartLimitBurst|int:0:4294967295|unit.start_limit_burst|5|Starts allowed in the window; 0 switches the limit off.
 StartLimitAction|@ACTIONS|unit.start_limit_action|none|What to do when the start limit is hit.
 FailureAction|@ACTIONS|unit.failure_action|none|What to do when the unit fails.
 SuccessAction|@ACTIONS|unit.success_action|none|What to do when the unit ends well.
 FailureActionExitStatus|exitcode|unit.failure_action_exit_status||Exit status of the manager with FailureAction=exit.
 SuccessActionExitStatus|exitcode|unit.success_action_exit_status||Exit status of the manager with SuccessAction=exit.
-RequiresMountsFor|paths|unit.requires_mounts_for||Paths whose mounts are needed.
+RequiresMountsFor|mounts|unit.requires_mounts_for||Paths whose mounts are needed.
 """,
     ),
     *(
