@@ -23,26 +23,26 @@ import _signal  # type: ignore[import-not-found]  # signal and socket without th
 import _socket
 
 from unitd.manager import rolling, stderr
+from unitd.manager.answers import Answers
 from unitd.manager.backstage import Backstage
 from unitd.manager.logfile import Busy, UnitLog
 from unitd.manager.logpipe import capacity, grow, pending_bytes
-from unitd.manager.rights import receive
+from unitd.manager.rights import MOST, receive
 from unitd.manager.rolling import Limits, Meter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections import deque
     from typing import Any
 
     from unitd.manager.tee import Peek
-else:
-    from _collections import deque
 
 TURN = 1 << 20  # bytes of one pipe before the next one has its turn
 REPORT_EVERY = 0.05
 NICE = 5  # behind the services and the manager, but not starved by a busy machine
 LOCK_EVERY = 0.02
 _SIGNALS = (15, 2, 1)  # TERM, INT, HUP
+_PACKET = 1 << 19
+_GARBAGE = (ValueError, KeyError, TypeError, EOFError, AttributeError)
 
 
 class Logger:
@@ -55,7 +55,6 @@ class Logger:
         self.pipes: dict[int, UnitLog] = {}
         self.opened: dict[str, UnitLog] = {}  # least recently written first
         self.timed: dict[str, UnitLog] = {}  # with a rate limit, or files that get too old
-        self.out: deque[bytes] = deque()
         self.dirty: set[str] = set()
         self.waiting: list[UnitLog] = []  # for another logger to end
         self.flushes: list[int] = []
@@ -67,8 +66,8 @@ class Logger:
         self.child_fd = -1
         self.epoll = select.epoll()
         sock.setblocking(False)
-        self.sock_events = select.EPOLLIN
-        self.epoll.register(sock.fileno(), self.sock_events)
+        self.epoll.register(sock.fileno(), select.EPOLLIN)
+        self.answers = Answers(sock, self.epoll)
 
     def run(self) -> int:
         """Until asked to leave, or until the manager is gone: its successor brings a new logger, and the pipes keep the bytes."""
@@ -88,7 +87,7 @@ class Logger:
                     self._watch_child(ended=True)
             self._timers()
             self._report(False)
-            self._send()
+            self.answers.send()
         self.backstage.leave()
         return 0
 
@@ -97,7 +96,7 @@ class Logger:
     def _timeout(self) -> float:
         at = []
         now = time.monotonic()
-        if self.dirty and not self.out:
+        if self.dirty and not self.answers.waiting:
             at.append(self.next_report - now)
         if self.waiting:
             at.append(LOCK_EVERY)
@@ -207,14 +206,14 @@ class Logger:
         self.dirty.discard(unit.name)
         if unit in self.waiting:
             self.waiting.remove(unit)
-        self._tell({"closed": unit.name})
+        self.answers.tell({"closed": unit.name})
 
     # -- commands
 
     def _socket(self, event: int) -> None:
         while event & ~select.EPOLLOUT:
             try:
-                data, fds = receive(self.sock, 65536, 16)
+                data, fds = receive(self.sock, _PACKET, MOST)
             except BlockingIOError:
                 return
             except OSError:
@@ -222,13 +221,28 @@ class Logger:
             if not data:
                 self.leaving = True
                 return
+            self._commands(data, fds)
+
+    def _commands(self, packet: bytes, fds: list[int]) -> None:
+        """Each command of a packet with its descriptors; one that makes no sense is told of and left out. What none of them keeps is closed."""
+        commands: list[tuple[Any, int]] = []
+        try:
+            commands = [(command, int(count)) for command, count in marshal.loads(packet)]
+        except _GARBAGE as error:
+            stderr.write(f"unitd: logger: cannot read commands: {error!r}\n".encode())
+        for command, count in commands:
+            own, fds = fds[:count], fds[count:]
             try:
-                self._command(marshal.loads(data), fds)
-            except (ValueError, KeyError, TypeError, EOFError, AttributeError) as error:
+                self._command(command, own)
+            except _GARBAGE as error:
                 stderr.write(f"unitd: logger: cannot read a command: {error!r}\n".encode())
-            for fd in fds:
-                if fd not in self.pipes:
-                    os.close(fd)
+            self._close_unused(own)  # now: the next command may close what this one keeps
+        self._close_unused(fds)
+
+    def _close_unused(self, fds: list[int]) -> None:
+        for fd in fds:
+            if fd not in self.pipes:
+                os.close(fd)
 
     def _command(self, command: dict[str, Any], fds: list[int]) -> None:
         op = command["op"]
@@ -331,43 +345,25 @@ class Logger:
         if not self.waiting:
             self._report(True)
             for seq in self.flushes:
-                self._tell({"flushed": seq})
+                self.answers.tell({"flushed": seq})
             self.flushes.clear()
 
     # -- answers
 
     def _report(self, at_once: bool) -> None:
         now = time.monotonic()
-        if not self.dirty or (not at_once and (now < self.next_report or self.out)):
+        if not self.dirty or (not at_once and (now < self.next_report or self.answers.waiting)):
             return
         self.next_report = now + REPORT_EVERY
         names, self.dirty = sorted(self.dirty), set()
         for at in range(0, len(names), 200):
             units = [self.units[n] for n in names[at : at + 200] if n in self.units]
-            self._tell({"wrote": {u.name: u.size for u in units}})
+            self.answers.tell({"wrote": {u.name: u.size for u in units}})
             lost = {u.name: u.lost for u in units if u.lost}
             if lost:
-                self._tell({"lost": lost, "why": {n: self.units[n].why for n in lost}})
+                self.answers.tell({"lost": lost, "why": {n: self.units[n].why for n in lost}})
                 for name in lost:
                     self.units[name].lost = 0
-
-    def _tell(self, message: dict[str, Any]) -> None:
-        self.out.append(marshal.dumps(message))
-
-    def _send(self) -> None:
-        while self.out:
-            try:
-                self.sock.send(self.out[0], _socket.MSG_DONTWAIT | _socket.MSG_NOSIGNAL)
-            except BlockingIOError:
-                break
-            except OSError:
-                self.out.clear()
-                break
-            self.out.popleft()
-        wanted = select.EPOLLIN | (select.EPOLLOUT if self.out else 0)
-        if wanted != self.sock_events:
-            self.sock_events = wanted
-            self.epoll.modify(self.sock.fileno(), wanted)
 
 
 def main() -> int:

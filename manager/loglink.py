@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import itertools
 import marshal
 import os
 import socket
@@ -12,11 +13,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from unitd.manager.rights import attached, close_all
+from unitd.manager.rights import MOST, attached, close_all
 from unitd.manager.rolling import Limits
 
 #: send(2) errors after which the same packet may be sent later.
 _LATER = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM, errno.ETOOMANYREFS)
+#: A packet is a list of (command, how many descriptors are its), so long at most.
+_COMMANDS = 64
 
 
 class LogLink:
@@ -35,6 +38,7 @@ class LogLink:
         self._seq = 0
         self._sync: dict[str, Any] = {"op": "sync", "rotated": True, "every": 0.0}
         self._writing = False
+        self._due: asyncio.Handle | None = None
         self._retry: asyncio.TimerHandle | None = None
 
     def attach(self, sock: socket.socket) -> None:
@@ -66,6 +70,7 @@ class LogLink:
 
     def close_all(self) -> None:
         """Give up everything: the socket, the pipes, the flushes."""
+        self._write()
         self.detach()
         self._drop_queue()
         for _, fds in self.units.values():
@@ -181,30 +186,48 @@ class LogLink:
         self._queue.append((message, fds or [], False))
         while self.sock is None and len(self._queue) > 1000:
             self._queue.popleft()
-        if not self._writing:
-            self._write()
+        if not self._writing and self._due is None:
+            self._due = self.loop.call_soon(self._write)  # with all else of this turn: each packet wakes the logger up
 
     def _write(self) -> None:
         self._retry = None
+        if self._due is not None:
+            self._due.cancel()
+            self._due = None
         while self._queue and self.sock is not None:
-            message, fds, release = self._queue[0]
-            if not release:
-                try:
-                    self.sock.sendmsg([marshal.dumps(message)], attached(fds), socket.MSG_NOSIGNAL)
-                except OSError as error:
-                    if error.errno == errno.EAGAIN:
-                        self._start_writing()
-                        return
-                    if error.errno in _LATER:
-                        self._writing = True
-                        self._retry = self._retry or self.loop.call_later(0.01, self._write)
-                        return
-                    self.detach()  # the logger is gone; its successor gets everything
+            if self._queue[0][2]:
+                close_all(self._queue.popleft()[1])
+                continue
+            commands, fds = self._packet()
+            try:
+                self.sock.sendmsg([marshal.dumps(commands)], attached(fds), socket.MSG_NOSIGNAL)
+            except OSError as error:
+                if error.errno == errno.EAGAIN:
+                    self._start_writing()
                     return
-            self._queue.popleft()
-            if release:
-                close_all(fds)
+                if error.errno in _LATER:
+                    self._writing = True
+                    self._retry = self._retry or self.loop.call_later(0.01, self._write)
+                    return
+                self.detach()  # the logger is gone; its successor gets everything
+                return
+            for _ in commands:
+                self._queue.popleft()
         self._stop_writing()
+
+    def _packet(self) -> tuple[list[tuple[dict[str, Any], int]], list[int]]:
+        """The first commands of the queue, as many as go together, and their descriptors."""
+        commands: list[tuple[dict[str, Any], int]] = []
+        every: list[int] = []
+        for command, fds, release in itertools.islice(self._queue, _COMMANDS):
+            # a note may be long
+            if release or len(every) + len(fds) > MOST or (commands and command["op"] == "note"):
+                break
+            commands.append((command, len(fds)))
+            every += fds
+            if command["op"] == "note":
+                break
+        return commands, every
 
     def _start_writing(self) -> None:
         if not self._writing and self.sock is not None:

@@ -48,6 +48,7 @@ class Rig:
         )
         theirs.close()
         self.link.attach(ours)
+        self.turn()
 
     def kill(self) -> None:
         assert self.process is not None
@@ -67,7 +68,12 @@ class Rig:
         self.link.open(unit, str(self.directory / unit), read_fd, limits=Limits(**limits))
         os.close(read_fd)
         self.writers[unit] = write_fd
+        self.turn()
         return write_fd
+
+    def turn(self) -> None:
+        """One turn of the loop: what was said so far is sent."""
+        self.loop.run_until_complete(asyncio.sleep(0))
 
     def flush(self) -> None:
         self.loop.run_until_complete(asyncio.wait_for(self.link.flush(), 20))
@@ -315,7 +321,7 @@ def test_close_writes_what_is_left_and_the_last_writer_closing_ends_a_unit(rig: 
 
 def test_garbage_commands_do_no_harm(rig: Rig) -> None:
     assert rig.link.sock is not None
-    for packet in (b"{", b"\xff" * 9, *(marshal.dumps(v) for v in ([], {"op": "open"}, {"op": "open", "unit": "x", "dir": 3}, "x", {"op": "note", "unit": "none", "text": "x"}))):
+    for packet in (b"{", b"\xff" * 9, *(marshal.dumps(v) for v in ([], 3, [[]], ["x"], [("x", 0)], [({"op": "open"}, 9), ({"op": "note", "unit": "none", "text": "x"}, 0)], [({"op": "open", "unit": "x", "dir": 3}, 0)]))):
         rig.link.sock.send(packet)
     fd = rig.open("a.service")
     os.write(fd, b"fine\n")
@@ -412,6 +418,6 @@ def test_an_idle_logger_sleeps(rig: Rig) -> None:
     rig.flush()
     sock = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     idle = logger.Logger(sock[0], Backstage(press=False))
-    assert idle._timeout() == -1 and idle.sock_events == select.EPOLLIN
+    assert idle._timeout() == -1 and idle.answers.events == select.EPOLLIN
     for end in sock:
         end.close()
