@@ -206,12 +206,12 @@ def test_neither_manager_nor_logger_loses_a_line_when_they_are_killed(manager: M
     manager.boot()
     manager.ok("start", "n")
     for turn in range(16):
+        loggers = manager.named("unitd: logger")
         if turn % 4 == 0:
-            manager.kill_manager()
+            manager.kill_manager()  # its logger leaves
         else:
-            logger = manager.named("unitd: logger")[0]
-            os.kill(logger, signal.SIGKILL)
-            wait_gone([logger])
+            os.kill(loggers[0], signal.SIGKILL)
+        wait_gone(loggers)
         poll(lambda: manager.named("unitd: logger"), "no new logger")
     manager.wait_for("n.service", SubState="exited")
     assert numbers(manager, "n", count) == list(range(count))
