@@ -174,7 +174,10 @@ class Listeners:
 
 
 def _flush_one(fd: int) -> bool:
+    """Take one connection, datagram or piece; False when there is none. The service may have made the descriptor a blocking one: the flag is shared."""
+    blocking = os.get_blocking(fd)
     try:
+        os.set_blocking(fd, False)
         if not stat.S_ISSOCK(os.fstat(fd).st_mode):
             return bool(os.read(fd, 65536))
         with socket.socket(fileno=os.dup(fd)) as sock:
@@ -184,6 +187,8 @@ def _flush_one(fd: int) -> bool:
                 sock.recv(65536)
     except OSError:
         return False
+    finally:
+        os.set_blocking(fd, blocking)
     return True
 
 

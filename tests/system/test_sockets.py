@@ -151,3 +151,19 @@ def test_what_cannot_be_listened_on_fails_that_unit_alone_and_says_where(manager
     manager.ok("reset-failed", "port.socket")
     manager.ok("start", "port.socket")
     assert manager.ok("is-active", "port.socket") == "active\n"
+
+
+def test_pending_connections_are_flushed_though_the_service_has_made_the_socket_a_blocking_one(manager: Manager) -> None:
+    path = str(manager.base / "flush.sock")
+    program = manager.base / "leave.py"
+    program.write_text("import os\nos.set_blocking(3, True)\n")
+    manager.write("flush.socket", f"[Socket]\nListenStream={path}\nFlushPending=yes\n")
+    manager.write("flush.service", f"[Service]\nExecStart={PYTHON} {program}\n")
+    manager.boot()
+    manager.ok("start", "flush.socket")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(30)
+        client.connect(path)
+        assert client.recv(1) == b""
+    manager.wait_for("flush.socket", SubState="listening")
+    assert manager.show("flush.service", "ExecMainStatus") == "0"
