@@ -14,7 +14,8 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     parser.add_argument("units", nargs="*", metavar="UNIT")
     parser.add_argument("-s", "--signal", metavar="SIGNAL", default="SIGTERM", help="signal to send (default: SIGTERM)")
     parser.add_argument(
-        "--kill-whom", "--kill-who", choices=["main", "control", "all"], default="all", help="to which processes (default: all)"
+        "--kill-whom", "--kill-who", metavar="WHOM", default="all",
+        help="to which processes: main, control or all; with -fail behind it, it is an error if there are none (default: all)",
     )
 
 

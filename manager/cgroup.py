@@ -70,19 +70,19 @@ class CgroupTree:
         return path
 
     def kill(self, path: str) -> None:
-        """SIGKILL for every process in it."""
-        try:
-            with open(f"{path}/cgroup.kill", "w", encoding="ascii") as file:
-                file.write("1")
-        except OSError:  # before Linux 5.14, or gone
-            while pids := self.pids(path):
-                for pid in pids:
-                    try:
-                        os.kill(pid, signal.SIGKILL)
-                    except ProcessLookupError:
-                        continue
-                if not set(self.pids(path)) - set(pids):
-                    break
+        """SIGKILL for every process in it, and for what they forked meanwhile, until nobody is left who has not had it.
+
+        Not by cgroup.kill: some kernels since 6.10 then also kill whatever clone3 puts into the directory later, ExecStopPost= first of all
+        (they compare its count of kills with that of the parent's cgroup).
+        """
+        had: set[int] = set()
+        while new := set(self.pids(path)) - had:
+            for pid in new:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    continue
+            had |= new
 
     def populated(self, path: str) -> bool:
         """Does any process live in it or below?"""

@@ -10,6 +10,7 @@ from unitd.manager.verbs import (  # noqa: F401 - importing them fills VERBS
     control,
     files,
     jobs,
+    kill,
     live,
     logs,
     overrides,

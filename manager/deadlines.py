@@ -26,7 +26,9 @@ def state_timeout(st: Step) -> None:
         if st.control_alive:
             st.do(Signal("control", 9))
             st.r.control_token, st.r.control_pid, st.r.control_role = "", 0, ""
-        st.r.notify_state = ""
+        if s.type == "notify-reload":
+            st.r.notify_state = ""
+        # Of any other type what said RELOADING=1 goes on reloading until it says READY=1.
         st.finish("reload", "timeout")
         st.enter_running("success")
     elif sub in ("stop", "stop-post"):
@@ -55,8 +57,13 @@ def state_timeout(st: Step) -> None:
 
 def watchdog(st: Step) -> None:
     if st.r.sub in ("start-post", "running", *RELOADING):
-        st.do(Log("error", f"{st.u.name}: watchdog timeout"))
-        st.enter_signal("stop-watchdog", "watchdog")
+        watchdog_hit(st)
+
+
+def watchdog_hit(st: Step) -> None:
+    """The service has hung, or says so itself (WATCHDOG=trigger), which counts in every state."""
+    st.do(Log("error", f"{st.u.name}: watchdog timeout"))
+    st.enter_signal("stop-watchdog", "watchdog")
 
 
 def runtime_over(st: Step) -> None:

@@ -6,8 +6,7 @@ from collections.abc import Callable
 
 from unitd.manager import restart
 from unitd.manager.states import CLD_EXITED, Empty, ExecDone, Exit, Exited, Log, PidFile, ReadPidFile, Signal, Spawned, WatchEmpty
-from unitd.manager.transitions import FINAL, RELOADING, STOPPING, Step, commands
-from unitd.units.model import ExitStatusSet
+from unitd.manager.transitions import FINAL, RELOADING, STOPPING, UP, Step, commands
 
 
 def spawned(st: Step, event: Spawned) -> None:
@@ -98,6 +97,8 @@ def main_exited(st: Step, exit: Exit) -> None:
                 st.enter_signal("stop-sigterm", result)
             elif not s.remain_after_exit or (r.notify_access or s.notify_access) == "main":
                 st.enter_signal("stop-sigterm", "protocol")
+            else:
+                st.do(WatchEmpty())  # others may still say READY=1, while there are any
         else:
             st.enter_running(result)
     elif r.sub == "running":
@@ -127,12 +128,12 @@ def control_exited(st: Step, exit: Exit) -> None:
     r, s = st.r, st.s
     role, index = r.control_role, r.command_index
     lines = commands(st.u, role)
-    result = restart.outcome(exit, False, s.success_exit_status if role == "ExecStart" else ExitStatusSet())
-    if role == "ExecCondition" and exit.code == CLD_EXITED and 1 <= exit.status <= 254:
-        result = "exec-condition"
+    result = restart.outcome(exit, role == "ExecStart", s.success_exit_status)
     ignored = index < len(lines) and lines[index].ignore_failure
     if ignored:
         result = "success"
+    if role == "ExecCondition" and result == "exit-code" and exit.status <= 254:
+        result, r.condition_result = "exec-condition", False
     r.control_pid, r.control_token, r.control_role = 0, "", ""
     failing_step(st, exit, role, ignored)
     if result not in ("success", "exec-condition"):
@@ -186,10 +187,11 @@ def reload_done(st: Step, result: str) -> None:
         st.do(ReadPidFile(guess=False))
     if result == "success" and st.s.type == "notify-reload":
         st.enter("reload-signal", st.s.timeout_start)
-        st.do(Signal("main", st.s.reload_signal))
+        st.do(Signal("main", st.s.reload_signal, wake=False))
         return
-    st.finish("reload", "done" if result == "success" else "failed")
     st.enter_running("success")
+    if st.r.sub in UP:  # else its main process has ended meanwhile, and the job ends with the unit
+        st.finish("reload", "done" if result == "success" else "failed")
 
 
 def stopping_done(st: Step, result: str) -> None:

@@ -32,6 +32,7 @@ from unitd.manager.states import (
     Signal,
     Spawn,
     Spawned,
+    exit_status,
 )
 from unitd.manager.transitions import DOWN
 from unitd.units.model import Unit
@@ -231,11 +232,7 @@ class Executor:
         env_files = spawnfiles.variables(unit.exec)
         s = unit.service
         watchdog = record.watchdog_usec if record.watchdog_usec >= 0 else int(s.watchdog * 1e6) if s.watchdog != float("inf") else 0
-        stopping = effect.role in ("ExecStop", "ExecStopPost")
-        killed = record.exec_main_code in (2, 3)
-        status = ""
-        if record.main_exit_result:
-            status = signal.Signals(record.exec_main_status).name.removeprefix("SIG") if killed else str(record.exec_main_status)
+        stopping = unit.type == "service" and effect.role in ("ExecStop", "ExecStopPost")
         stdin = None
         if unit.exec.standard_input == "data" and unit.exec.standard_input_data:
             stdin = len(fds)
@@ -243,6 +240,8 @@ class Executor:
             self._close_after.append(fds[-1])
         user = users.resolve_user(unit.exec)
         monitor = self.engine.monitors.get(unit.name, {})
+        if effect.role in ("ExecStartPre", "ExecStart"):
+            monitor = {**monitor, **self.engine.monitored(unit)}
         access, main = record.notify_access or s.notify_access, effect.role == "ExecStart" and s.type != "forking"
         joins = self.places.make(unit)
         return (
@@ -252,10 +251,10 @@ class Executor:
                 invocation=record.invocation,
                 notify_socket=self.notify_path if access in ("exec", "all") or (access == "main" and main) else "",
                 watchdog_usec=watchdog if effect.role == "ExecStart" else 0,
-                main_pid=record.main_pid if effect.role in ("ExecStartPost", "ExecReload", "ExecStop") else 0,
+                main_pid=record.main_pid,
                 service_result=record.result if stopping else "",
                 exit_code=record.main_exit_result if stopping else "",
-                exit_status=status if stopping else "",
+                exit_status=exit_status(record) if stopping else "",
                 monitor=monitor,
                 user=user,
                 stdin_fd=stdin,
@@ -304,7 +303,7 @@ class Executor:
             self.processes.send(pid, effect.signal)
             if effect.also_hup:
                 self.processes.send(pid, signal.SIGHUP)
-            if effect.signal not in (signal.SIGKILL, signal.SIGCONT):
+            if effect.wake and effect.signal not in (signal.SIGKILL, signal.SIGCONT):
                 self.processes.send(pid, signal.SIGCONT)
 
     def watch_empty(self, unit: Unit, record: Record) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from unitd.manager import events, jobs, transaction
 from unitd.manager.entries import check_loaded
 from unitd.manager.jobs import Job, Refused
-from unitd.manager.machines import MACHINES, can_reload, start_has_to_wait
+from unitd.manager.machines import MACHINES, start_has_to_wait
 from unitd.manager.platform import Platform
 from unitd.manager.states import ArmTimer, Reload, Start, Stop
 from unitd.manager.transaction import Transaction
@@ -74,9 +74,9 @@ class JobQueue(UnitTable):
         active = self.active(unit.name)
         kind = verb
         if verb == "reload-or-restart":
-            kind = "reload-or-start" if can_reload(unit) else "restart"
+            kind = "reload-or-start" if self.can_reload(unit) else "restart"
         elif verb == "try-reload-or-restart":
-            kind = "try-reload" if can_reload(unit) else "try-restart"
+            kind = "try-reload" if self.can_reload(unit) else "try-restart"
         elif verb == "stop" and unit.load_state in ("not-found", "error", "bad-setting") and active == "inactive":
             raise Refused("no-such-unit", f"Unit {unit.name} not loaded.", 5)
         kind = jobs.collapse(kind, active)
@@ -205,10 +205,12 @@ class JobQueue(UnitTable):
                 job.running = False
             else:
                 self.finish(job, "done" if active in ("active", "reloading") else "skipped")
-        elif active in ("activating", "reloading"):
+        elif active == "reloading":
             job.running = False  # a reload waits for its turn
-        elif active == "active":
+        elif active == "active" and unit.type == "service":
             self.dispatch(unit.name, Reload())
+        elif active == "active":
+            self.finish(job, "done")  # what it passes on has jobs of its own
         else:
             self.finish(job, "invalid")
 

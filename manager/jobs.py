@@ -71,14 +71,17 @@ def superset(a: str, b: str) -> bool:
 
 
 def collapse(type: str, active: str) -> str:
-    """try-restart, try-reload and reload-or-start as a plain type for a unit that is `active` now; empty: nothing to do."""
-    down = active in ("inactive", "failed", "deactivating", "maintenance")
+    """try-restart, try-reload and reload-or-start as a plain type for a unit that is `active` now; empty: nothing to do.
+
+    What is only activating is restarted by try-restart, but has nothing to reload yet.
+    """
+    down, up = active in ("inactive", "failed", "deactivating", "maintenance"), active in ("active", "reloading")
     if type == "try-restart":
         return "" if down else "restart"
     if type == "try-reload":
-        return "" if down else "reload"
+        return "reload" if up else ""
     if type == "reload-or-start":
-        return "start" if down else "reload"
+        return "reload" if up else "start"
     return type
 
 

@@ -69,23 +69,25 @@ def reload(st: Step, event: Reload) -> None:
         st.spawn("ExecReload")
     elif st.s.type == "notify-reload":
         st.enter("reload-signal", st.s.timeout_start)
-        st.do(Signal("main", st.s.reload_signal))
+        st.do(Signal("main", st.s.reload_signal, wake=False))
     else:
         st.finish("reload", "failed")
 
 
 def reset_failed(st: Step, event: ResetFailed) -> None:
-    st.r.result = "success"
-    st.r.last_failure = ""
-    st.r.n_restarts = st.r.restart_attempt = 0
-    st.r.start_history, st.r.start_limit_hit = [], False
+    forget_failure(st, event)
+    st.r.start_limit_hit = False
     st.enter("dead")
 
 
-def reset_counters(st: Step, event: ResetFailed) -> None:
-    """reset-failed on what did not fail clears the counters only."""
-    st.r.n_restarts = st.r.restart_attempt = 0
-    st.r.start_history = []
+def forget_failure(st: Step, event: ResetFailed) -> None:
+    """reset-failed clears results and counters in every state, also of what waits for its restart or is on its way down."""
+    r = st.r
+    r.result = r.reload_result = "success"
+    r.last_failure = ""
+    r.n_restarts = r.restart_attempt = 0
+    r.flush_restarts = False
+    r.start_history = []
 
 
 def restarting(st: Step, event: Restarting) -> None:
@@ -121,7 +123,7 @@ def row(**cells: Handler) -> dict[type, Handler]:
         "oom": OutOfMemory,
     }
     common: dict[type, Handler] = {Spawned: spawned, ExecDone: exec_done, Exited: exited, Deadline: deadline, Notified: notified}
-    return common | {ResetFailed: reset_counters} | {kinds[name]: handler for name, handler in cells.items()}
+    return common | {ResetFailed: forget_failure} | {kinds[name]: handler for name, handler in cells.items()}
 
 
 def on_its_way(st: Step, event: Any) -> None:
@@ -139,9 +141,9 @@ _stopping = row(stop=stop_again, empty=empty_stopping)
 _final = row(stop=stop_again, empty=empty_final)
 
 TABLE: dict[str, dict[type, Handler]] = {
-    "dead": row(start=start, stop=stop_down, reset=reset_counters),
+    "dead": row(start=start, stop=stop_down, reset=forget_failure),
     "failed": row(start=start, stop=stop_down, reset=reset_failed),
-    "auto-restart": row(start=start, stop=stop_waiting, restarting=restarting, reset=reset_counters),
+    "auto-restart": row(start=start, stop=stop_waiting, restarting=restarting, reset=forget_failure),
     "condition": _starting,
     "start-pre": _starting,
     "start": _starting,

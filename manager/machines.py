@@ -25,9 +25,9 @@ MACHINES: dict[str, Step] = {
 PERPETUAL = ("-.slice",)
 
 
-def can_reload(unit: Unit) -> bool:
-    """Has the unit a way to reload?"""
-    return unit.type == "service" and (bool(unit.service.exec_reload) or unit.service.type == "notify-reload")
+def can_reload(unit: Unit, propagates: bool) -> bool:
+    """Has the unit a way to reload? A service by itself, any other by passing it on (`propagates`: there is PropagatesReloadTo=)."""
+    return propagates if unit.type != "service" else bool(unit.service.exec_reload) or unit.service.type == "notify-reload"
 
 
 def start_has_to_wait(record: Record) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from unitd.manager.deadlines import watchdog
+import errno
+
+from unitd.manager.deadlines import watchdog_hit
 from unitd.manager.states import Notified
 from unitd.manager.transitions import DOWN, RELOADING, Step
 
@@ -12,8 +14,9 @@ def notified(st: Step, event: Notified) -> None:
     f, r = event.fields, st.r
     if "STATUS" in f:
         r.status_text = f["STATUS"]
-    if f.get("ERRNO", "").isdigit():
-        r.status_errno = int(f["ERRNO"])
+    number = errno_of(f.get("ERRNO", ""))
+    if number is not None:
+        r.status_errno = number
     if f.get("NOTIFYACCESS") in ("none", "main", "exec", "all"):
         r.notify_access = f["NOTIFYACCESS"]
     if "MAINPID" in f and f["MAINPID"].isdigit() and int(f["MAINPID"]) != r.main_pid and r.sub not in DOWN:
@@ -43,14 +46,23 @@ def notified(st: Step, event: Notified) -> None:
             r.notify_state = ""
             st.finish("reload", "done" if r.reload_result == "success" else "failed")
             st.enter_running("success")
-        else:
-            r.notify_state = "" if r.notify_state == "reloading" and r.sub != "reload-signal" else r.notify_state
+        elif r.sub != "reload-signal":
+            r.notify_state = ""
     if f.get("STOPPING") == "1":
         r.notify_state = "stopping"
         if r.sub == "running":
             st.enter_stop_by_notify()
-    if f.get("WATCHDOG") == "trigger":
-        watchdog(st)
+    if f.get("WATCHDOG") == "trigger" and r.sub not in DOWN:
+        watchdog_hit(st)
+
+
+def errno_of(text: str) -> int | None:
+    """ERRNO=: a number up to 4095, as C writes it, or a name such as ENOENT in any case; None for anything else."""
+    try:
+        number = int(text, 0) if text == text.rstrip() else -1
+    except ValueError:
+        return next((number for number, name in errno.errorcode.items() if name == text.upper()), None)
+    return number if 0 <= number <= 4095 else None
 
 
 def extend(st: Step, seconds: float) -> None:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from unitd.manager.rights import MOST, close_all, received
 
 LARGEST = 64 * 1024
+#: What a service says of its own state; one message says one of them.
+STATES = ("READY", "RELOADING", "STOPPING")
 BUDGET = 64  # datagrams per turn of the loop
 _UCRED = struct.Struct("iII")
 
@@ -21,19 +23,27 @@ Callback = Callable[[int, int, int, dict[str, str], list[int]], None]
 def parse(datagram: bytes) -> dict[str, str] | None:
     """The assignments of one datagram; None if it is to be dropped (empty, or with NUL bytes as in systemd).
 
-    Lines that are no assignment, that have no name, or that are not UTF-8 are skipped. Of several with one name the last counts.
+    Lines that are no assignment, that have no name, or that are not UTF-8 are skipped. Of several with one name the first counts;
+    of READY=1, RELOADING=1 and STOPPING=1 the last one is all there is, as in systemd.
     """
     if not datagram or b"\0" in datagram:
         return None
     fields: dict[str, str] = {}
+    state = ""
     for line in datagram.split(b"\n"):
         name, equals, value = line.partition(b"=")
         if not equals or not name:
             continue
         try:
-            fields[name.decode("ascii")] = value.decode("utf-8")
+            word, text = name.decode("ascii"), value.decode("utf-8")
         except UnicodeDecodeError:
             continue
+        if word not in STATES:
+            fields.setdefault(word, text)
+        elif text == "1":
+            state = word
+    if state:
+        fields[state] = "1"
     return fields
 
 

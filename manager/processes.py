@@ -192,7 +192,7 @@ class Processes:
             return
 
     def kill_group(self, unit: str) -> bool:
-        """cgroup.kill the unit; False where there is no cgroup2."""
+        """SIGKILL everything in the unit's cgroup; False where there is no cgroup2."""
         if not self.cgroups:
             return False
         self.cgroups.kill(self._group(unit))

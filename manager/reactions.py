@@ -10,7 +10,7 @@ from collections import defaultdict, deque
 from unitd.manager.jobqueue import JobQueue
 from unitd.manager.jobs import UP_STATES, Job, Refused
 from unitd.manager.platform import Platform
-from unitd.manager.states import Record
+from unitd.manager.states import Record, exit_status
 from unitd.manager.unittable import UnitSource
 from unitd.units.model import Unit
 
@@ -23,7 +23,7 @@ class Reactions(JobQueue):
 
     def __init__(self, source: UnitSource, platform: Platform) -> None:
         super().__init__(source, platform)
-        self.monitors: dict[str, dict[str, str]] = {}  # MONITOR_* of units started by OnFailure=, OnSuccess=
+        self.monitors: dict[str, dict[str, str]] = {}  # TRIGGER_* of units started by timers and paths
         self._unneeded: dict[str, None] = {}
         self._bound: dict[str, None] = {}
         self._upheld: dict[str, None] = {}
@@ -59,10 +59,10 @@ class Reactions(JobQueue):
         will_restart = record.sub == "auto-restart"
         if new == "failed" and old != "failed":
             if not will_restart:
-                self.trigger(unit, record, "OnFailure")
+                self.trigger(unit, "OnFailure")
                 self.act(unit, record, "failure")
         elif new == "inactive" and not was_down and not will_restart:
-            self.trigger(unit, record, "OnSuccess")
+            self.trigger(unit, "OnSuccess")
             self.act(unit, record, "success")
         if down:
             self._unneeded.update(dict.fromkeys(related(name, "pinned")))
@@ -75,19 +75,24 @@ class Reactions(JobQueue):
         if new != old:
             self.platform.later()
 
-    def trigger(self, unit: Unit, record: Record | None, kind: str) -> None:
-        """Start the OnFailure= or OnSuccess= units, which are told whose end it was."""
+    def trigger(self, unit: Unit, kind: str) -> None:
+        """Start the OnFailure= or OnSuccess= units."""
         mode = unit.unit.on_failure_job_mode if kind == "OnFailure" else unit.unit.on_success_job_mode
         for name in self.graph.related(unit.name, kind):
-            if record is not None and unit.type == "service":
-                self.monitors[name] = {
-                    "MONITOR_SERVICE_RESULT": record.result,
-                    "MONITOR_EXIT_CODE": record.main_exit_result,
-                    "MONITOR_EXIT_STATUS": str(record.exec_main_status),
-                    "MONITOR_INVOCATION_ID": record.invocation,
-                    "MONITOR_UNIT": unit.name,
-                }
             self.request(name, "start", mode)
+
+    def monitored(self, unit: Unit) -> dict[str, str]:
+        """The MONITOR_* variables of a service: the state of the one service that names it in OnFailure= or OnSuccess=; none where that is not clear."""
+        sources = [*self.graph.related(unit.name, "OnFailureOf"), *self.graph.related(unit.name, "OnSuccessOf")]
+        if len(sources) != 1 or not sources[0].endswith(".service"):
+            return {}
+        record = self.record(sources[0])
+        told = {"MONITOR_SERVICE_RESULT": record.result, "MONITOR_UNIT": sources[0]}
+        if record.main_exit_result:
+            told |= {"MONITOR_EXIT_CODE": record.main_exit_result, "MONITOR_EXIT_STATUS": exit_status(record)}
+        if record.invocation:
+            told["MONITOR_INVOCATION_ID"] = record.invocation
+        return told
 
     def act(self, unit: Unit, record: Record, what: str) -> None:
         """SuccessAction=, FailureAction=, StartLimitAction=: what the end of a unit means for all of unitd."""
@@ -104,7 +109,7 @@ class Reactions(JobQueue):
         if unit is None:
             return
         self.platform.log("warning", f"job {job.unit}/{job.type} failed with result '{result}'")
-        self.trigger(unit, None, "OnFailure")
+        self.trigger(unit, "OnFailure")
         action = unit.unit.job_timeout_action
         if result == "timeout" and action != "none":
             self.platform.act(unit.name, action, 1)

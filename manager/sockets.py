@@ -109,8 +109,7 @@ class Sockets:
     def obstacle(self, unit: Unit) -> str:
         """Why the socket cannot be started now; empty if it can."""
         if unit.socket.accept:
-            template = self.engine.source.load(service_of(unit))
-            return "" if template.load_state == "loaded" else f"its service {template.name} cannot be used ({template.load_state})"
+            return ""  # whether there is a template is seen at the first connection
         name = self.own_service(unit)
         if not name:
             if self.services(unit):

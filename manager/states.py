@@ -12,6 +12,7 @@ import msgspec
 
 from unitd.manager.socketstates import SocketEffect, SocketEvent
 from unitd.manager.triggerstates import PathState, TimerState, TriggerEffect, TriggerEvent
+from unitd.units.values import signal_name
 
 ACTIVE_OF = {
     "dead": "inactive",
@@ -128,6 +129,13 @@ class Record:
         return ACTIVE_OF[self.sub]
 
 
+def exit_status(record: Record) -> str:
+    """EXIT_STATUS of the main process: a number, or the name of a signal without SIG; empty when it has not ended."""
+    if not record.main_exit_result:
+        return ""
+    return str(record.exec_main_status) if record.exec_main_code == CLD_EXITED else signal_name(record.exec_main_status)
+
+
 # ---- events -----------------------------------------------------------------------------------------------
 
 
@@ -225,11 +233,12 @@ class Spawn(msgspec.Struct, frozen=True):
 
 
 class Signal(msgspec.Struct, frozen=True):
-    """Send `signal` to `whom`: "main", "control", "main+control" or "all" (every process of the unit)."""
+    """Send `signal` to `whom`: "main", "control", "main+control" or "all" (every process of the unit). `wake`: SIGCONT after it, for what is stopped."""
 
     whom: str
     signal: int
     also_hup: bool = False
+    wake: bool = True
 
 
 class ArmTimer(msgspec.Struct, frozen=True):

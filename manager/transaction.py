@@ -87,7 +87,7 @@ class Transaction:
         if pull.type != "stop":
             check_loaded(unit, pull.unit)
         if not self.world.applicable(unit, pull.type):
-            raise Refused("not-applicable", f"Job type {pull.type} is not applicable for unit {unit.name}.")
+            raise Refused("not-applicable", f"Job type {pull.type} is not applicable for unit {unit.name}.", 3)
         have = self.by_unit.setdefault(unit.name, [])
         entry = next((e for e in have if e.type == pull.type), None)
         new = entry is None
@@ -380,9 +380,8 @@ def plan(world: World, name: str, type: str, mode: str = "replace") -> Transacti
     if mode in ("isolate", "restart-dependencies") and type != "start":
         raise Refused("bad-argument", f"Job mode {mode} is only valid for start.")
     if mode == "triggering" and type != "stop":
-        raise Refused("bad-argument", "Job mode triggering is only valid for stop.")
+        raise Refused("bad-argument", "--job-mode=triggering is only valid for stop.")
     if mode == "isolate" and not world.unit(name).unit.allow_isolate:
-        check_loaded(world.unit(name), name)
         raise Refused("refused", "Operation refused, unit may not be isolated.", 4)
     transaction = Transaction(world, mode)
     transaction.add(name, type, None, requirements=mode not in ("ignore-dependencies", "ignore-requirements"), ignore_order=mode == "ignore-dependencies")

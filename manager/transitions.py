@@ -133,6 +133,13 @@ class Step:
         if r.sub == "auto-restart" and not event.automatic:
             return  # a manual start waits for the restart that is planned (case restart-*)
         self.disarm("restart")
+        r.condition_result = event.condition
+        r.assert_result = event.condition and event.assertion  # asserts are looked at only when the conditions hold (cases cond-*)
+        if not r.assert_result:
+            if r.sub == "auto-restart":
+                self.enter("dead")
+            self.finish("start", "assert" if event.condition else "done")
+            return
         ok, history = restart.within_limit(r.start_history, self.u.unit.start_limit_interval, self.u.unit.start_limit_burst, self.now)
         if not ok:
             self.fail("start-limit-hit")
@@ -143,13 +150,6 @@ class Step:
             self.finish("start", "failed")
             return
         r.start_history, r.start_limit_hit = history, False
-        r.condition_result = event.condition
-        r.assert_result = event.condition and event.assertion  # asserts are looked at only when the conditions hold (cases cond-*)
-        if not r.assert_result:
-            if r.sub == "auto-restart":
-                self.enter("dead")
-            self.finish("start", "assert" if event.condition else "done")
-            return
         if not event.automatic:
             r.restart_attempt = 0
             if r.flush_restarts:
@@ -317,7 +317,7 @@ class Step:
         else:
             r.flush_restarts = True
             self.enter(end)
-        self.finish("start", "skipped" if r.result == "exec-condition" else "done" if end == "dead" else "failed")
+        self.finish("start", "done" if end == "dead" else "failed")
         self.finish("stop", "done")
         self.finish("reload", "failed")
 

@@ -95,7 +95,11 @@ class UnitTable:
             return unit.name not in machines.PERPETUAL
         if type == "restart":
             return unit.name not in machines.PERPETUAL and unit.type in machines.MACHINES
-        return type != "reload" or machines.can_reload(unit)
+        return type != "reload" or self.can_reload(unit)
+
+    def can_reload(self, unit: Unit) -> bool:
+        """Has the unit a way to reload?"""
+        return machines.can_reload(unit, bool(self.graph.related(unit.name, "PropagatesReloadTo")))
 
     def in_use(self) -> set[str]:
         """Units that systemd would have in memory: not down, failed, with a job, or named by one of these."""

@@ -26,7 +26,7 @@ LOG_LINES = 10
 #: Dependencies that `show` prints from both ends.
 RELATED = (
     "Requires", "Wants", "RequiredBy", "RequisiteOf", "WantedBy", "BoundBy", "ConsistsOf", "UpheldBy", "Conflicts", "ConflictedBy", "Before", "After",
-    "OnFailureOf", "OnSuccessOf", "Triggers", "TriggeredBy",
+    "PropagatesReloadTo", "ReloadPropagatedFrom", "PropagatesStopTo", "StopPropagatedFrom", "OnFailureOf", "OnSuccessOf", "Triggers", "TriggeredBy",
 )  # fmt: skip
 
 
@@ -69,7 +69,7 @@ class Views:
             "ControlGroup": self.engine.record(name).cgroup,
             "CanStart": "no" if unit.unit.refuse_manual_start else "yes",
             "CanStop": "no" if unit.unit.refuse_manual_stop else "yes",
-            "CanReload": "yes" if unit.service.exec_reload or unit.service.type == "notify-reload" else "no",
+            "CanReload": "yes" if self.engine.can_reload(unit) else "no",
         }
         for kind in RELATED:
             found[kind] = words(sorted(graph.related(name, kind)))

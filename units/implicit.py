@@ -19,7 +19,7 @@ def slice_of(unit: Unit, user: bool = False) -> str:
     if unit.type == "slice":
         stem = unit.name.removesuffix(".slice")
         return "" if stem == "-" else f"{stem.rpartition('-')[0] or '-'}.slice"
-    if unit.type not in ("service", "scope"):
+    if unit.type not in ("service", "scope", "socket"):
         return ""
     asked = unit.settings.get((unit.type.capitalize(), "Slice"), ())
     if asked and asked[-1]:

@@ -244,8 +244,8 @@ def parse_mode(text: str) -> int:
 
 
 def parse_signal(text: str) -> int:
-    """A signal by name (with or without SIG, any case), number, RTMIN+n or RTMAX-n."""
-    word = text.upper().removeprefix("SIG")
+    """A signal by name (with or without SIG, upper case as in systemd), number, RTMIN+n or RTMAX-n."""
+    word = text.removeprefix("SIG")
     if word in numbers.SIGNALS:
         return numbers.SIGNALS[word]
     real = re.fullmatch(r"(RTMIN|RTMAX)(?:([+-])([0-9]{1,2}))?", word)
@@ -255,8 +255,8 @@ def parse_signal(text: str) -> int:
         number = (numbers.RTMIN if real[1] == "RTMIN" else numbers.RTMAX) + offset
         if not numbers.RTMIN <= number <= numbers.RTMAX:
             number = -1
-    elif word.isascii() and word.isdigit() and len(word) < 4:
-        number = int(word)
+    elif text.isascii() and text.isdigit() and len(text) < 4:
+        number = int(text)
     if not 1 <= number <= 64:
         raise ValueProblem(f"cannot read {text!r} as a signal", "write a name such as SIGTERM or a number from 1 to 64")
     return number

@@ -7,27 +7,7 @@ import os
 
 import unitd
 from unitd.bus.messages import Reply, Request
-from unitd.manager.jobs import Refused
-from unitd.manager.states import Signal
 from unitd.manager.verbs.base import Context, verb
-from unitd.units.values import parse_signal
-
-
-@verb("kill")
-async def kill(c: Context, request: Request) -> Reply:
-    number = parse_signal(str(request.options.get("signal") or "TERM"))
-    whom = {"main": "main", "control": "control", "all": "all"}.get(str(request.options.get("kill_whom") or "all"))
-    if whom is None:
-        raise Refused("bad-argument", "--kill-whom= takes main, control or all.", 1)
-    code, errors = 0, []
-    for unit in c.expand(request.units):
-        record = c.engine.record(unit.name)
-        if unit.load_state == "not-found" and not c.engine.is_up(unit.name):
-            code = 1
-            errors.append(f"Failed to kill unit {unit.name}: Unit {unit.name} not loaded.")
-            continue
-        c.executor.signal(unit, record, Signal(whom, number))
-    return Reply(id=request.id, ok=not code, exit_code=code, err="".join(e + "\n" for e in errors))
 
 
 @verb("reset-failed")

@@ -45,8 +45,6 @@ async def job_verb(c: Context, request: Request) -> Reply:
     # The name of a template with Instances= stands for its pool.
     units = [c.engine.unit(pools.target_of(u.name)) if "@." in u.name and u.service.instances else u for u in c.expand(request.units, loaded_only=True)]
     mode = "isolate" if options.get("isolate") else str(options.get("job_mode") or "replace")
-    if mode not in MODES:
-        raise Refused("bad-argument", f"Failed to {verb}: unknown job mode {mode}; it is one of {', '.join(MODES)}.", 1)
     if options.get("dry_run"):
         return dry_run(c, request, units, mode)
     errors: list[str] = []
@@ -56,7 +54,7 @@ async def job_verb(c: Context, request: Request) -> Reply:
     for unit in units:
         before = set(c.engine.jobs)
         try:
-            may(c, unit, verb)
+            may(c, unit, verb, mode)
             for name, job in c.engine.submit([unit.name], verb, mode):
                 if job is not None and not options.get("no_block"):
                     waits.append(job_result(c, c.engine.unit(name), job))
@@ -93,7 +91,7 @@ def dry_run(c: Context, request: Request, units: list[Unit], mode: str) -> Reply
     errors, code = [], 0
     for unit in units:
         try:
-            may(c, unit, request.verb)
+            may(c, unit, request.verb, mode)
             planned = c.engine.plan(unit, request.verb, mode)
         except Refused as error:
             code = max(code, error.exit_code)
@@ -117,10 +115,16 @@ def refusal(verb: str, unit: Unit, error: Refused) -> list[str]:
     return lines
 
 
-def may(c: Context, unit: Unit, verb: str) -> None:
-    """RefuseManualStart=, RefuseManualStop= (exit code 4), templates."""
+def may(c: Context, unit: Unit, verb: str, mode: str) -> None:
+    """Job modes, RefuseManualStart=, RefuseManualStop= (exit code 4), templates."""
+    if mode not in MODES:
+        raise Refused("bad-argument", f"Job mode {mode} invalid; it is one of {', '.join(MODES)}", 1)
     if names.split(unit.name)[1] == "" and "@." in unit.name:
         raise Refused("template", f"Unit name {unit.name} is missing the instance name.", 1)
+    reloads = verb.endswith("reload-or-restart") and c.engine.can_reload(unit)
+    up = c.engine.active(unit.name) in ("active", "reloading")
+    if verb.endswith("reload-or-restart"):
+        verb = "restart" if not reloads else "start" if verb == "reload-or-restart" and not up else "reload"
     if verb in ("start", "restart", "try-restart") and unit.unit.refuse_manual_start:
         raise Refused("refused", f"Operation refused, unit {unit.name} may be requested by dependency only (it is configured to refuse manual start/stop).", 4)
     if verb in ("stop", "restart", "try-restart") and unit.unit.refuse_manual_stop:
