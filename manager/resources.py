@@ -48,12 +48,11 @@ class Setting(msgspec.Struct, frozen=True):
 def wanted(unit: Unit) -> dict[str, str]:
     """Directive -> its value, for every controller directive that the unit sets (the last one counts)."""
     section = {"service": "Service", "slice": "Slice", "socket": "Socket"}.get(unit.type, "")
-    found = {}
-    for name in CONTROLLER_OF:
-        values = unit.settings.get((section, name))
-        if values and values[-1]:
-            found[name] = values[-1]
-    return found
+    given = CONTROLLER_OF.keys() & {name for where, name in unit.settings if where == section}
+    if not given:
+        return {}
+    lines = {name: unit.settings[section, name] for name in CONTROLLER_OF if name in given}
+    return {name: values[-1] for name, values in lines.items() if values and values[-1]}
 
 
 def controllers(unit: Unit) -> set[str]:

@@ -172,6 +172,8 @@ def expand_argv(command: Command, env: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _expand_word(word: str, env: Mapping[str, str]) -> str:
+    if "$" not in word:
+        return word
     out: list[str] = []
     i = 0
     while i < len(word):
