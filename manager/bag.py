@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass, field
-from typing import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
 
 VERSION = 1
 VARIABLE = "UNITD_BAG"
@@ -17,25 +19,32 @@ VARIABLE = "UNITD_BAG"
 UNKNOWN = -1
 
 
-class Ended(NamedTuple):
+# Plain classes: dataclasses and typing are two megabytes that every fork of the warden would copy.
+class Ended:
     """A child that ended, until the manager has acknowledged it."""
 
-    pid: int
-    id: str
-    status: int
-    error: tuple[int, int, str] | None  # exit code, errno, step
+    __slots__ = ("pid", "id", "status", "error")
+
+    def __init__(self, pid: int, id: str, status: int, error: tuple[int, int, str] | None) -> None:
+        """`status` is a wait status, `error` (exit code, errno, step) of what failed before exec."""
+        self.pid, self.id, self.status, self.error = pid, id, status, error
 
 
-@dataclass
 class Bag:
     """`kids` are (pid, id, pidfd): a pidfd where somebody else is the parent, -1 for children of the process that execs."""
 
-    kids: list[tuple[int, str, int]] = field(default_factory=list)
-    ended: dict[int, Ended] = field(default_factory=dict)
-    sequence: int = 0
-    store: dict[str, list[int]] = field(default_factory=dict)
-    signals: list[int] = field(default_factory=list)
-    stop_signal: int = 0
+    def __init__(
+        self,
+        kids: Sequence[tuple[int, str, int]] = (),
+        ended: Mapping[int, Ended] | None = None,
+        sequence: int = 0,
+        store: Mapping[str, list[int]] | None = None,
+        signals: Sequence[int] = (),
+        stop_signal: int = 0,
+    ) -> None:
+        """`ended` are exits by sequence number, `store` descriptors by name, `signals` those that a manager has yet to be told of."""
+        self.kids, self.ended, self.sequence = list(kids), dict(ended or {}), sequence
+        self.store, self.signals, self.stop_signal = dict(store or {}), list(signals), stop_signal
 
     def fds(self) -> list[int]:
         """Every descriptor in it."""
@@ -47,7 +56,7 @@ def pack(bag: Bag) -> int:
     body = {
         "version": VERSION,
         "kids": bag.kids,
-        "ended": [[seq, *end] for seq, end in bag.ended.items()],
+        "ended": [[seq, end.pid, end.id, end.status, end.error] for seq, end in bag.ended.items()],
         "sequence": bag.sequence,
         "store": list(bag.store.items()),
         "signals": bag.signals,

@@ -15,12 +15,14 @@ import select
 import signal
 import stat
 import struct
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, NoReturn
 
 from unitd.manager.childio import SetupError, stdio
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import NoReturn
+
     from unitd.manager.spec import SpawnSpec
 
 #: pid, exit code, errno, step: what a child says of its failure. Shorter than PIPE_BUF, so it arrives whole.

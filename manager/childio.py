@@ -5,10 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import termios
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from unitd.manager.spec import SpawnSpec
 
 _TIOCVHANGUP = 0x5437

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import _socket
 import os
 import select
 import signal
-import socket
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from unitd.manager import patience, stderr, wire
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from unitd.manager.bag import Bag
     from unitd.manager.spawner import Spawner
     from unitd.manager.spec import SpawnSpec
@@ -53,7 +54,7 @@ class Keeper:
         self.limit = patience.LIMIT
         self.due: dict[str, float] = {}  # what to do when: start, stopped, answer, kill, leave
         self._writable = False
-        self.spare: tuple[int, socket.socket] | None = None  # pid of a manager in reserve, and our end of its conversation
+        self.spare: tuple[int, _socket.socket] | None = None  # pid of a manager in reserve, and our end of its conversation
 
     # -- life
 
@@ -71,10 +72,10 @@ class Keeper:
             self.spare = None
             self.channel.send(wire.WAKE, self.stillborn)
 
-    def _spawn(self, reserve: bool = False) -> tuple[int, socket.socket | None]:
+    def _spawn(self, reserve: bool = False) -> tuple[int, _socket.socket | None]:
         """(pid, our end of the conversation) of a new manager; (0, None) if there cannot be one now."""
         try:
-            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours, theirs = _socket.socketpair(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
         except OSError as error:
             say(f"cannot start the manager, because {error.strerror}; trying again")
             return 0, None

@@ -6,12 +6,13 @@ import ctypes
 import errno
 import os
 import signal
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from unitd.manager import child
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from unitd.manager.spec import SpawnSpec
 
 _CLONE3 = 435

@@ -17,8 +17,6 @@ import select
 import signal
 import sys
 import time
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, cast
 
 if __name__ == "__main__" and "--package-dir" in sys.argv[1:-1]:
     sys.path.insert(0, sys.argv[sys.argv.index("--package-dir") + 1])
@@ -28,7 +26,11 @@ from unitd.manager.bag import Bag, Ended
 from unitd.manager.keeper import STOPS, Keeper, say
 from unitd.manager.spawner import Spawner
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Any
+
     from unitd.manager.spec import SpawnSpec
 
 _PR_SET_NAME, _PR_SET_CHILD_SUBREAPER = 15, 36
@@ -172,7 +174,7 @@ class Warden:
     def _handle(self, kind: str, body: Any, fds: list[int]) -> None:
         """Act on one message. `fds` left in the list are closed by the caller."""
         if kind == wire.SPAWN:
-            self._spawn(cast("list[SpawnSpec]", body), fds)
+            self._spawn(body, fds)
         elif kind == wire.ACK:
             for seq in [s for s in self.ended if s <= int(body)]:
                 del self.ended[seq]

@@ -5,16 +5,21 @@ Standard library only: the warden imports this without site-packages.
 
 from __future__ import annotations
 
+import _socket
 import errno
 import fcntl
 import json
 import os
-import socket
-from collections import deque
-from collections.abc import Sequence
-from typing import Any
 
 from unitd.manager.rights import attached, close_all, receive
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections import deque
+    from collections.abc import Sequence
+    from typing import Any
+else:
+    from _collections import deque
 
 VERSION = 1
 
@@ -48,15 +53,15 @@ _SO_SNDBUFFORCE = 32
 class Channel:
     """One end of the conversation: non-blocking, with an out-queue, so that a peer that does not read stops nobody."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: _socket.socket) -> None:
         """Takes the socket over."""
         self.sock = sock
         sock.setblocking(False)
-        sock.set_inheritable(False)
+        os.set_inheritable(sock.fileno(), False)
         try:
-            sock.setsockopt(socket.SOL_SOCKET, _SO_SNDBUFFORCE, 1 << 22)
+            sock.setsockopt(_socket.SOL_SOCKET, _SO_SNDBUFFORCE, 1 << 22)
         except OSError:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1 << 20)
+            sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_SNDBUF, 1 << 20)
         self._queue: deque[tuple[bytes, list[int]]] = deque()
 
     @property
@@ -86,7 +91,7 @@ class Channel:
 
     def _send_now(self, packet: bytes, fds: list[int]) -> bool:
         try:
-            self.sock.sendmsg([packet], attached(fds), socket.MSG_NOSIGNAL)
+            self.sock.sendmsg([packet], attached(fds), _socket.MSG_NOSIGNAL)
         except OSError as error:
             if error.errno in _LATER:
                 return False

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from unitd.manager import adoption, keeper, room, stderr
+from unitd.manager import adoption, room, stderr
 from unitd.manager.adoption import LOGGER_ID, Adoption
 from unitd.manager.bag import Bag
 from unitd.manager.keeper import Keeper
@@ -112,7 +112,7 @@ def test_a_warden_without_descriptors_tries_again(monkeypatch: pytest.MonkeyPatc
     def none(*_: object) -> None:
         raise OSError(errno.EMFILE, "Too many open files")
 
-    monkeypatch.setattr(keeper.socket, "socketpair", none)
+    monkeypatch.setattr("_socket.socketpair", none)
     with select.epoll() as epoll:
         k = Keeper(["/bin/true"], None, epoll, Bag())  # type: ignore[arg-type]
         k.start()

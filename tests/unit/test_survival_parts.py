@@ -26,7 +26,8 @@ def test_bag_goes_through_a_memfd() -> None:
     assert os.get_inheritable(reader)
     assert os.get_inheritable(memfd)
     again = bag.unpack(memfd)
-    assert again == full
+    assert (again.kids, again.sequence, again.store, again.signals, again.stop_signal) == (full.kids, 4, {"log:ü": [reader]}, [15], 15)
+    assert {seq: (e.pid, e.id, e.status, e.error) for seq, e in again.ended.items()} == {3: (5, "x", 256, (203, 2, "EXEC")), 4: (6, "", 9, None)}
     assert not os.get_inheritable(reader)
     os.close(reader)
     os.close(writer)
