@@ -62,7 +62,7 @@ def _service(unit: Unit, record: Record) -> dict[str, str]:
     s = unit.service
     abort = s.timeout_stop if s.timeout_abort is None else s.timeout_abort
     found = {
-        "Type": s.type,
+        "Type": s.type if unit.load_state in ("loaded", "bad-setting") or ("Service", "Type") in unit.settings else "",
         "ExitType": s.exit_type,
         "Restart": s.restart,
         "RestartMode": s.restart_mode,

@@ -39,6 +39,7 @@ class Builder:
         self.problems: list[Problem] = []
         self.noted: dict[tuple[str, str], Problem] = {}  # what is in force and not acted on
         self.bad = False
+        self.skipped = set[str]()  # drop-ins whose rest is ignored
         self.kept = ""  # what `settings` keeps of the line that is being read
         self.place = (fragment, 0)
         self.resolve = resolver(name, fragment, host)

@@ -48,19 +48,30 @@ def _is_runtime(paths: Sequence[str], directory: str) -> bool:
     return directory.startswith("/run/") or (len(paths) > 1 and directory == paths[1])
 
 
-def _links(unit: Unit, fragment: str) -> list[tuple[str, str]]:
-    """(link relative to a unit directory, target) for everything [Install] names. Raises InstallError for a template without an instance."""
+def _links(unit: Unit, fragment: str) -> tuple[list[tuple[str, str]], list[str]]:
+    """(link relative to a unit directory, target) for everything [Install] names, and what names no unit that a link could be for.
+    Raises InstallError for a template without an instance."""
     name, install = unit.name, unit.install
     prefix, instance, suffix = names.split(name)
     if instance == "" and install.default_instance:
         name = names.instance_name(name, install.default_instance)
-    links = [(alias, fragment) for alias in install.alias if alias != unit.name]
+    refused = [f"Failed to enable unit: Cannot alias {unit.name} as {alias}." for alias in install.alias if not _may_alias(unit.name, alias)]
+    links = [(alias, fragment) for alias in install.alias if alias != unit.name and _may_alias(unit.name, alias)]
     for kind, units in ((".wants", install.wanted_by), (".requires", install.required_by), (".upholds", install.upheld_by)):
         for holder in units:
+            if not names.is_valid_name(holder):
+                refused.append(f'Failed to enable unit: "{holder}" is not a valid unit name.')
+                continue
             if names.split(name)[1] == "" and names.split(holder)[1] != "":
                 raise InstallError(f"Failed to enable unit: Destination unit {holder} is a non-template unit.")
             links.append((f"{holder}{kind}/{name}", fragment))
-    return links
+    return links, refused
+
+
+def _may_alias(name: str, alias: str) -> bool:
+    """Only a unit of the same type, and a template only for a template."""
+    (_, ours, suffix), (_, theirs, other) = names.split(name), names.split(alias)
+    return names.is_valid_name(alias) and suffix == other and (ours is None) == (theirs is None)
 
 
 def enable(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = False, late: Sequence[str] = ()) -> list[Change]:
@@ -69,6 +80,7 @@ def enable(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = F
     directory = _directory(paths, runtime)
     changes: list[Change] = []
     queue, seen, wanted = list(unit_names), set[str](), False
+    problems: list[str] = []
     while queue:
         name = queue.pop(0)
         if name in seen:
@@ -76,17 +88,23 @@ def enable(paths: Sequence[str], unit_names: Sequence[str], *, runtime: bool = F
         seen.add(name)
         unit = loader.load(name)
         if unit.load_state == "not-found" or (not unit.fragment_path and unit.load_state == "loaded"):
+            if name not in unit_names:
+                changes.append(Change("note", f"Failed to enable auxiliary unit {name}, ignoring."))
+                continue
             raise InstallError(f"Failed to enable unit: Unit file {name} does not exist.")
         if unit.load_state == "masked":
-            raise InstallError(f"Failed to enable unit: Unit file {name} is masked.")
-        links = _links(unit, unit.fragment_path)
-        wanted = wanted or bool(links or unit.install.also)
+            raise InstallError(f"Failed to enable unit: Unit file {unit.fragment_path or name} is masked.")
+        links, refused = _links(unit, unit.fragment_path)
+        problems += refused
+        wanted = wanted or bool(links or refused or unit.install.also)
         queue += unit.install.also
         for link, target in links:
             changes += _link(os.path.join(directory, link), target)
         for holder in dict.fromkeys(link.partition("/")[0].rpartition(".")[0] for link, _ in links if "/" in link):
             if loader.load(holder).load_state == "not-found" and loader.find(names.template_of(holder) or holder) is None:
                 changes.append(Change("note", f"Unit {unit.fragment_path} is added as a dependency to a non-existent unit {holder}."))
+    if problems:
+        raise InstallError(problems[0])
     if not wanted:
         changes.append(Change("note", NO_INSTALL))
     return changes
@@ -179,11 +197,11 @@ class States:
         self.loader = loader
         self._seen = -1
         self._entries: dict[str, bool] = {}  # unit in a dependency directory -> for this boot only
-        self._targets: dict[str, bool] = {}  # template or unit that such a link, or an alias, points to
+        self._targets: dict[str, dict[str, bool]] = {}  # template or unit -> other names that such links, or aliases, give it
 
     def _read(self) -> None:
         loader = self.loader
-        held, pointed = dict[str, bool](), dict[str, bool]()
+        held, pointed = dict[str, bool](), dict[str, dict[str, bool]]()
         with loader.batch():
             for directory in loader.paths:
                 runtime = _is_runtime(loader.paths, directory)
@@ -192,9 +210,11 @@ class States:
                     if os.path.dirname(link) != directory:
                         held.setdefault(entry, runtime)
                         if names.template_of(entry) == target:
-                            pointed.setdefault(target, runtime)
-                    elif entry != target:
-                        pointed.setdefault(target, runtime)
+                            pointed.setdefault(target, {}).setdefault(entry, runtime)
+                    elif entry != target and names.is_valid_name(entry):
+                        if names.template_of(entry) == target:
+                            held.setdefault(entry, runtime)
+                        pointed.setdefault(target, {}).setdefault(entry, runtime)
             self._entries, self._targets, self._seen = held, pointed, loader.generation
 
     def state(self, name: str) -> str:
@@ -210,13 +230,22 @@ class States:
         target = os.path.basename(loader.points_to(fragment))
         if (target and os.path.realpath(fragment) == "/dev/null") or (os.path.isfile(fragment) and os.path.getsize(fragment) == 0):
             return "masked-runtime" if _is_runtime(loader.paths, directory) else "masked"
-        if target and target != name and names.is_valid_name(target):
+        elsewhere = bool(target) and not loader.is_alias(fragment)
+        if names.is_valid_name(target) and target not in (name, template):
             return "alias"
         self._refresh()
-        runtime = self._entries.get(name, self._targets.get(name))
+        install = loader.load(name).install
+        runtime = self._entries.get(name)
+        links = self._targets.get(name, {})
+        for link in links:
+            if runtime is not False and (link in install.alias or (names.split(link)[1] and names.split(link)[1] == install.default_instance)):
+                runtime = links[link]
         if runtime is not None:
             return "enabled-runtime" if runtime else "enabled"
-        install = loader.load(name).install
+        if elsewhere:
+            return "linked-runtime" if _is_runtime(loader.paths, directory) else "linked"
+        if links:
+            return "indirect"
         if install.wanted_by or install.required_by or install.upheld_by or install.alias:
             return "disabled"
         return "indirect" if install.also else "static"

@@ -158,19 +158,18 @@ class Loader(SearchPath):
         elif self._is_mask(path):
             return Unit(name, load_state="masked", names=aliases, fragment_path=path, mtimes=((path, _mtime(path)),))
         else:
+            path = self.follow(path)
             state = self._read_into(path, assignments, problems, mtimes)
         passed = ""  # the socket that the [Socket] section of a service file stands for
         if carrier:
             for drop_in in self._drop_ins(carrier, [carrier]):
-                if not self._is_null(drop_in) and self._read_into(drop_in, assignments, problems, mtimes) == "error":
-                    state = "error"
+                self._read_drop_in(drop_in, assignments, problems, mtimes)
             if socket.shorthand(carrier, assignments) != name:
                 return Unit(name, load_state="not-found", names=aliases, mtimes=tuple(mtimes))
             assignments = socket.own_lines(assignments, ("Socket",))
         drop_ins = self._drop_ins(name, aliases)
         for drop_in in drop_ins:
-            if not self._is_null(drop_in) and self._read_into(drop_in, assignments, problems, mtimes) == "error":
-                state = "error"
+            self._read_drop_in(drop_in, assignments, problems, mtimes)
         if name.endswith(".service") and not socket.accepts(assignments):
             passed = socket.shorthand(name, assignments)
         if name.endswith(".service"):
@@ -184,7 +183,7 @@ class Loader(SearchPath):
             unit = pools.triggers(unit, carrier, self._pool(carrier)[1])
         dependencies = pools.member(unit, socket.implicit(unit, unit.unit.dependencies, self._exists))
         for kind, suffix in (("Wants", ".wants"), ("Requires", ".requires"), ("Upholds", ".upholds")):
-            linked = self._linked(aliases, suffix)
+            linked = [names.instance_for(each, name) for each in self._linked(aliases, suffix)]
             if linked:
                 dependencies[kind] = tuple(dict.fromkeys([*dependencies.get(kind, ()), *linked]))
         section = msgspec.structs.replace(
@@ -219,6 +218,20 @@ class Loader(SearchPath):
         except OSError:
             return False
         return status.st_size == 0 and stat.S_ISREG(status.st_mode)
+
+    def _read_drop_in(self, path: str, assignments: list[Assignment], problems: list[Problem], mtimes: list[tuple[str, int]]) -> None:
+        """A drop-in counts up to its first line that is no unit file's; the unit loads all the same."""
+        if self._is_null(path):
+            return
+        own: list[Assignment] = []
+        wrong: list[Problem] = []
+        self._read_into(path, own, wrong, mtimes)
+        bad = next((p for p in wrong if p.severity == "error"), None)
+        assignments += own if bad is None else [a for a in own if a.line < bad.line]
+        for problem in wrong:
+            if problem is bad:
+                problem = msgspec.structs.replace(problem, severity="warning", message=f"{problem.message}; the rest of the drop-in is ignored")
+            problems.append(problem)
 
     def _read_into(self, path: str, assignments: list[Assignment], problems: list[Problem], mtimes: list[tuple[str, int]]) -> str:
         text, problem, mtime = read_text(path)

@@ -55,6 +55,14 @@ def instance_name(template: str, instance: str) -> str:
     return f"{prefix}@{''.join(c if _VALID.fullmatch(c) else _hex(c) for c in instance)}.{suffix}"
 
 
+def instance_for(name: str, unit: str) -> str:
+    """A bare template that `unit` depends on stands for the instance of unit's own instance, or of its prefix (systemd.unit(5)); other names stay."""
+    if split(name)[1] != "":
+        return name
+    prefix, instance, _suffix = split(unit)
+    return instance_name(name, instance or prefix)
+
+
 def _hex(char: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
 

@@ -40,6 +40,8 @@ _FINISH: Mapping[str, Callable[[Builder, dict[str, dict[str, Any]]], None]] = {"
 
 def feed(b: Builder, a: Assignment) -> None:
     """Take one assignment in; a bad one becomes a problem at its line."""
+    if a.file in b.skipped:
+        return
     b.place = (a.file, a.line)
     directive = DIRECTIVES.get((a.section, a.key))
     if directive is None:
@@ -48,8 +50,12 @@ def feed(b: Builder, a: Assignment) -> None:
     try:
         _apply(b, directive, a)
     except Fatal as error:
-        b.bad = True
-        b.problems.append(Problem("error", f"{a.key}=: {error}", a.file, a.line, error.hint))
+        if a.file == b.fragment or not b.fragment:
+            b.bad = True
+            b.problems.append(Problem("error", f"{a.key}=: {error}", a.file, a.line, error.hint))
+        else:  # systemd goes on without the rest of a drop-in
+            b.skipped.add(a.file)
+            b.problems.append(Problem("warning", f"{a.key}=: {error}; the rest of the drop-in is ignored", a.file, a.line, error.hint))
     except ValueProblem as error:
         b.problems.append(Problem("warning", f"{a.key}=: {error}; the line is ignored", a.file, a.line, error.hint))
     else:

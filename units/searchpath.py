@@ -82,11 +82,42 @@ class SearchPath:
         found: str | None = None
         built_in = name in special.TARGETS or name in special.ALIASES
         for directory in (*self.paths, *self.late):
-            if name in self.listing(directory) and not (built_in and special.is_systemds(directory)):
+            listing = self.listing(directory)
+            if name in listing and not (built_in and special.is_systemds(directory)) and (not listing[name] or self._holds(directory, name, listing[name])):
                 found = os.path.join(directory, name)
                 break
         self._answered(self.find, (name,), found)
         return found
+
+    def _holds(self, directory: str, name: str, link: str) -> bool:
+        """Does the link `name` count? Not one that leads nowhere, nor an alias of another type or kind: an instance is an alias of its template or of an
+        instance of the same name, a template of a template, all others of what has no @ (unit_validate_alias_symlink_or_warn() of systemd)."""
+        if not os.path.exists(os.path.join(directory, name)):
+            return False
+        target = self._alias_target(directory, link)
+        if not target or target == name:
+            return True
+        (_, ours, suffix), (_, theirs, other) = names.split(name), names.split(target)
+        if suffix != other:
+            return False
+        return theirs in (ours, "") if ours else theirs == ours
+
+    def _alias_target(self, directory: str, link: str) -> str:
+        """The unit that a link in a unit directory is another name of; empty if it leads to a file elsewhere, which is a unit of its own."""
+        path = os.path.normpath(os.path.join(directory, link))
+        folder, target = os.path.split(path)
+        return target if names.is_valid_name(target) and (folder in self.paths or folder in self.late) else ""
+
+    def is_alias(self, path: str) -> bool:
+        """Is it a link to a file that is in a unit directory itself?"""
+        return bool(self._alias_target(os.path.dirname(path), self.points_to(path)))
+
+    def follow(self, path: str) -> str:
+        """The file itself where a unit directory has a link from an instance to its template."""
+        directory, name = os.path.split(path)
+        link = self.points_to(path)
+        template = names.template_of(name)
+        return os.path.normpath(os.path.join(directory, link)) if link and template and self._alias_target(directory, link) == template else path
 
     def points_to(self, path: str) -> str:
         """Where the link at `path` points to; empty if it is no link."""
@@ -113,8 +144,8 @@ class SearchPath:
             link = self.points_to(path)
             if not link:
                 return name
-            target = os.path.basename(link)
-            if target == name or not names.is_valid_name(target) or os.path.realpath(path) == "/dev/null":
+            target = self._alias_target(os.path.dirname(path), link)
+            if not target or target == name:
                 return name
             instance = names.split(name)[1]
             if instance and names.split(target)[1] == "":
@@ -132,8 +163,8 @@ class SearchPath:
             known = {}
             for directory in self.paths:
                 for link, target in self.listing(directory).items():
-                    if target and names.is_valid_name(link):
-                        known.setdefault(os.path.basename(target), []).append(link)
+                    if target and names.is_valid_name(link) and (unit := self._alias_target(directory, target)) and self._holds(directory, link, target):
+                        known.setdefault(unit, []).append(link)
             self._aliases_of = self.generation, known
         found = [link for link in known.get(name, ()) if link != name]
         found += [alias for alias, target in special.ALIASES.items() if target == name and alias.startswith("default") and self.find(alias) is None]
@@ -150,7 +181,8 @@ class SearchPath:
                     continue
                 for holder in (name, names.template_of(name)):
                     if holder and holder + suffix in listing:
-                        found.update(e for e in self.listing(os.path.join(directory, holder + suffix)) if names.is_valid_name(e))
+                        entries = self.listing(os.path.join(directory, holder + suffix))
+                        found.update(e for e in entries if entries[e] and names.is_valid_name(e))  # links only, as in systemd
         return list(self._answered(self._linked, (every, suffix), sorted(found)))
 
     def _drop_ins(self, name: str, aliases: Sequence[str]) -> list[str]:
@@ -171,7 +203,7 @@ class SearchPath:
         chosen: dict[str, str] = {}
         for folder in folders:
             for entry in self.listing(folder):
-                if entry.endswith(".conf"):
+                if entry.endswith(".conf") and not entry.startswith("."):
                     chosen.setdefault(entry, os.path.join(folder, entry))
         return list(self._answered(self._drop_ins, (name, tuple(aliases)), [chosen[entry] for entry in sorted(chosen)]))
 

@@ -55,6 +55,9 @@ async def job_verb(c: Context, request: Request) -> Reply:
         before = set(c.engine.jobs)
         try:
             may(c, unit, verb, mode)
+            if c.loader.changed(unit):
+                changed = "The unit file, source configuration file or drop-ins of {} changed on disk. Run 'unitctl daemon-reload' to reload units."
+                errors.append("Warning: " + changed.format(unit.name))
             for name, job in c.engine.submit([unit.name], verb, mode):
                 if job is not None and not options.get("no_block"):
                     waits.append(job_result(c, c.engine.unit(name), job))

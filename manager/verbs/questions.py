@@ -113,16 +113,21 @@ async def list_dependencies(c: Context, request: Request) -> Reply:
     return Reply(id=request.id, ok=True, data=rows)
 
 
+def _states(c: Context, request: Request) -> list[str]:
+    """A line for each word, two names of one unit included."""
+    return [c.engine.record(unit.name).active for word in request.units for unit in c.expand([word], loaded_only=True)]
+
+
 @verb("is-active")
 async def is_active(c: Context, request: Request) -> Reply:
-    states = [c.engine.record(u.name).active for u in c.expand(request.units, loaded_only=True)]
+    states = _states(c, request)
     good = any(s in ("active", "reloading") for s in states)
     return Reply(id=request.id, ok=True, exit_code=0 if good else 3, out="".join(s + "\n" for s in states))
 
 
 @verb("is-failed")
 async def is_failed(c: Context, request: Request) -> Reply:
-    states = [c.engine.record(u.name).active for u in c.expand(request.units, loaded_only=True)]
+    states = _states(c, request)
     return Reply(id=request.id, ok=True, exit_code=0 if "failed" in states else 1, out="".join(s + "\n" for s in states))
 
 

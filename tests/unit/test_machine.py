@@ -248,6 +248,15 @@ def test_manual_start_and_reset_failed_clear_the_backoff() -> None:
     assert (m.record.n_restarts, m.record.restart_attempt) == (0, 0)
 
 
+def test_starts_that_conditions_skip_do_not_count_for_the_limit() -> None:
+    m = Machine(unit=UnitSection(start_limit_burst=2, start_limit_interval=10.0))
+    for event in (*[Start("11" * 16, condition=False)] * 3, *[Start("11" * 16, assertion=False)] * 3):
+        assert m.feed(event).state == ("dead", "success")
+    for _ in range(2):
+        m.start().main_exits(0).empty().empty()
+    assert m.feed(Start("22" * 16)).state == ("failed", "start-limit-hit")
+
+
 def test_start_limit_fails_and_reset_failed_forgives() -> None:
     m = Machine(unit=UnitSection(start_limit_burst=2, start_limit_interval=10.0))
     for _ in range(2):

@@ -21,6 +21,12 @@ def write(directory: Path, name: str, text: str) -> None:
     os.utime(path, (old, old))
 
 
+def link(directory: Path, name: str) -> None:
+    """An entry of a dependency directory."""
+    (directory / name).parent.mkdir(parents=True, exist_ok=True)
+    (directory / name).symlink_to("../" + name.rpartition("/")[2])
+
+
 def test_services_have_systemds_default_dependencies(tmp_path: Path) -> None:
     """Case value-129."""
     write(tmp_path, "a.service", "[Service]\nExecStart=/bin/true\n")
@@ -64,7 +70,7 @@ def test_descriptions_are_systemds(tmp_path: Path, name: str, description: str) 
 
 
 def test_default_target_is_an_alias_until_a_file_says_otherwise(tmp_path: Path) -> None:
-    write(tmp_path, "default.target.wants/a.service", "")
+    link(tmp_path, "default.target.wants/a.service")
     loader = Loader([str(tmp_path)])
     assert loader.load("default.target").name == "multi-user.target"
     assert "a.service" in loader.load("default.target").deps("Wants")
@@ -85,9 +91,9 @@ def test_a_file_replaces_a_built_in_target_and_a_drop_in_adds_to_it(tmp_path: Pa
 def test_what_systemd_enables_is_not_pulled_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With systemd's own directory in the unit path, its early-boot services stay where they are; its files may be used by name."""
     write(tmp_path, "sysinit.target", "[Unit]\nWants=bad.service\n")
-    write(tmp_path, "sysinit.target.wants/tmpfiles.service", "")
-    write(tmp_path, "multi-user.target.wants/logind.service", "")
-    write(tmp_path, "own.target.wants/logind.service", "")
+    link(tmp_path, "sysinit.target.wants/tmpfiles.service")
+    link(tmp_path, "multi-user.target.wants/logind.service")
+    link(tmp_path, "own.target.wants/logind.service")
     write(tmp_path, "logind.service", "[Service]\nExecStart=/bin/true\n")
     monkeypatch.setattr(special, "SYSTEMD_DIRECTORIES", (str(tmp_path),))
     loader = Loader([str(tmp_path)])
@@ -128,9 +134,9 @@ def test_the_same_unit_until_something_changes(tmp_path: Path) -> None:
     assert changed.unit.description == "X"
     os.symlink("a.service", tmp_path / "alias.service")
     assert again().names == ("a.service", "alias.service")
-    write(tmp_path, "a.service.wants/b.service", "")
+    link(tmp_path, "a.service.wants/b.service")
     assert again().deps("Wants") == ("b.service",)
-    write(tmp_path, "a.service.wants/c.service", "")
+    link(tmp_path, "a.service.wants/c.service")
     assert again().deps("Wants") == ("b.service", "c.service")
     (tmp_path / "a.service.d/x.conf").unlink()
     assert again().unit.description == ""

@@ -57,7 +57,7 @@ def test_links_that_lead_nowhere(tmp_path: Path) -> None:
     (tmp_path / "two.service").symlink_to("one.service")
     (tmp_path / "lost.service").symlink_to("nowhere.service")
     loader = Loader([str(tmp_path)])
-    assert loader.load("one.service").load_state == "error"
+    assert (loader.load("one.service").load_state, loader.load("one.service").name) == ("not-found", "one.service")
     assert loader.load("lost.service").load_state == "not-found"
 
 

@@ -51,9 +51,7 @@ def _deps(b: Builder, d: Directive, value: str, _: str) -> None:
         if not names.is_valid_name(name):
             b.warn(f"{d.name}=: cannot take {name!r}, because it is no unit name; it is ignored", "unit names end in .service, .target, ...")
             continue
-        if names.split(name)[1] == "":  # a bare template takes our own instance, or our prefix (systemd.unit(5))
-            prefix, instance, _suffix = names.split(b.name)
-            name = names.instance_name(name, instance or prefix)
+        name = names.instance_for(name, b.name)
         if name not in have and not (name == b.name and d.name in ("After", "Before")):
             have.append(name)
 
