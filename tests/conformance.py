@@ -13,19 +13,22 @@ Exit code 0: 97 % of all that was run, of sockets and of notify each, and every 
 from __future__ import annotations
 
 import collections
+import contextlib
+import errno
 import json
 import os
 import re
 import subprocess
 import sys
 import sysconfig
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.harness import Manager  # noqa: E402
+from tests.harness import Manager, poll  # noqa: E402
 
 CASES = Path(os.environ.get("UNITD_CONFORMANCE") or ROOT.parent / "shared" / "conformance")
 SHARE = 0.97
@@ -39,6 +42,9 @@ TABLES = {
 }
 #: The capabilities of the container that the cases were recorded in.
 BOUNDING = 0xFCECBFFF
+#: How many cases run at a time, and how many sessions that makes at least: the runner's, unitd's, and one of a service in each case.
+WORKERS = 4
+SESSIONS = WORKERS + 2
 #: unitctl for the runner, with compiled modules, as an installed one has them.
 WRAPPER = """#!{python} -IS
 import sys
@@ -57,6 +63,30 @@ def deviations() -> dict[str, str]:
             for case in re.findall(r"`([a-z]+-[0-9]+)`", cells[0]):
                 found[case] = cells[2]
     return found
+
+
+@contextlib.contextmanager
+def container() -> Iterator[None]:
+    """A group of the scheduler for all that runs meanwhile, where there is cgroup v1's cpu controller. The cases were recorded in a container, that is in such
+    a group, where processes share the CPU. Outside of one a kernel with autogroups lets sessions share it: then every service has as much as all that the
+    runner does, and of cases that begin at one time none sees how fast a command is."""
+    own = next((line.partition(":/")[2].strip() for line in Path("/proc/self/cgroup").read_text().splitlines() if ":cpu:" in line or ":cpu," in line), None)
+    group = Path("/sys/fs/cgroup/cpu", own or "", f"unitd-conformance-{os.getpid()}")
+    try:
+        if own is None:
+            raise FileNotFoundError(errno.ENOENT, "no cpu controller")
+        group.mkdir()
+        (group / "cpu.shares").write_text(str(1024 * SESSIONS))
+        (group / "cgroup.procs").write_text("0")
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        (group.parent / "cgroup.procs").write_text("0")
+        poll(lambda: not (group / "cgroup.procs").read_text(), f"something is left in {group}")
+        group.rmdir()
 
 
 def translate(text: str, units: Path) -> str:
@@ -93,7 +123,7 @@ def run(groups: list[str]) -> dict[str, tuple[int, int]]:
         cases = [c for c in oraclelib.load_cases() if not groups or c["group"] in groups or c["id"] in groups]
         cases = [{**c, "steps": json.loads(translate(json.dumps(c["steps"]), units))} for c in cases]
         python = "/usr/bin/python3" if os.path.exists("/usr/bin/python3") else sys.executable
-        got = oraclelib.run_all(oraclelib.Runner(oraclelib.Ctl([str(unitctl)]), str(units), "/tmp/uo", python), cases, 4)
+        got = oraclelib.run_all(oraclelib.Runner(oraclelib.Ctl([str(unitctl)]), str(units), "/tmp/uo", python), cases, WORKERS)
         for case in cases:
             want: Any = json.loads(translate(json.dumps(case["expect"]), units))
             differences = diff(want, json.loads(json.dumps(got[case["id"]])))
@@ -135,7 +165,8 @@ def main() -> int:
         print("conformance: nothing was compared, because the recorded cases need root")
         return 2
     groups = sys.argv[1:]
-    counts = run(groups)
+    with container():
+        counts = run(groups)
     lines = {} if groups else tables()
     print(f"\n{'group':<16}{'passed':>8}{'of':>6}{'share':>8}")
     for group, (good, every) in (*sorted(counts.items()), *lines.items()):
