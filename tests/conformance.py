@@ -48,7 +48,7 @@ SESSIONS = WORKERS + 2
 #: unitctl for the runner, with compiled modules, as an installed one has them.
 WRAPPER = """#!{python} -IS
 import sys
-sys.path[:0], sys.pycache_prefix = {paths!r}, "{base}/pycache"
+sys.path[:0], sys.path[9:], sys.pycache_prefix = ["{root}"], ["{packages}"], "{base}/pycache"
 sys.argv[1:1] = ["--bus", "{bus}"]
 from unitd.cli.main import program
 program()
@@ -109,7 +109,7 @@ def run(groups: list[str]) -> dict[str, tuple[int, int]]:
     (base / "etc").mkdir()
     manager.show_to_all()
     unitctl = base / "unitctl"
-    unitctl.write_text(WRAPPER.format(python=sys.executable, paths=[str(ROOT), sysconfig.get_path("purelib")], base=base, bus=manager.run))
+    unitctl.write_text(WRAPPER.format(python=sys.executable, root=ROOT, packages=sysconfig.get_path("purelib"), base=base, bus=manager.run))
     unitctl.chmod(0o755)
     keep = int(next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("CapBnd")).split()[1], 16) & BOUNDING
     bounding = "-all," + ",".join(f"+cap_{n}" for n in range(64) if keep >> n & 1)
