@@ -77,8 +77,12 @@ def container() -> Iterator[None]:
             raise FileNotFoundError(errno.ENOENT, "no cpu controller")
         group.mkdir()
         (group / "cpu.shares").write_text(str(1024 * SESSIONS))
+        if (real := group / "cpu.rt_runtime_us").exists():  # a kernel with CONFIG_RT_GROUP_SCHED gives a new group nothing of it
+            real.write_text("100000")
         (group / "cgroup.procs").write_text("0")
     except OSError:
+        with contextlib.suppress(OSError):
+            group.rmdir()
         yield
         return
     try:
