@@ -1,4 +1,4 @@
-"""What happens between fork and exec. This and `childio` have all post-fork code; standard library only, nothing is imported late.
+"""What happens between fork and exec. This, `childio` and `childdirectories` have all post-fork code; standard library only, nothing is imported late.
 
 The order and the exit codes are systemd's (systemd.exec(5), "Process Exit Codes").
 """
@@ -13,9 +13,9 @@ import os
 import resource
 import select
 import signal
-import stat
 import struct
 
+from unitd.manager.childdirectories import directories
 from unitd.manager.childio import SetupError, stdio
 
 TYPE_CHECKING = False
@@ -28,14 +28,6 @@ if TYPE_CHECKING:
 #: pid, exit code, errno, step: what a child says of its failure. Shorter than PIPE_BUF, so it arrives whole.
 RECORD = struct.Struct("<iiI20s")
 NO_FILE = 203
-DIRECTORY_CODES = {"Runtime": 233, "State": 238, "Cache": 239, "Logs": 240, "Configuration": 241}
-DIRECTORY_STEPS = {
-    "Runtime": "RUNTIME_DIRECTORY",
-    "State": "STATE_DIRECTORY",
-    "Cache": "CACHE_DIRECTORY",
-    "Logs": "LOGS_DIRECTORY",
-    "Configuration": "CONFIGURATION_DIRECTO",
-}
 _PR_SET_KEEPCAPS, _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_SET_SECUREBITS, _PR_SET_TIMERSLACK = 8, 23, 24, 28, 29
 _PR_SET_PDEATHSIG = 1
 _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT, _CAP_AMBIENT_RAISE = 38, 47, 2
@@ -160,7 +152,7 @@ def _become(spec: SpawnSpec, fds: Sequence[int], around: Surroundings, join_cgro
     _descriptors(spec, fds, around)
     _scheduling(spec)
     if "directories" in spec:
-        _directories(spec)
+        directories(spec)
     _limits(spec, around)
     if "chroot" in spec and spec["chroot"]:
         try:
@@ -256,64 +248,6 @@ def _nice(wanted: int) -> None:
     except PermissionError:
         lowest = 20 - resource.getrlimit(resource.RLIMIT_NICE)[0]
         os.setpriority(os.PRIO_PROCESS, 0, max(wanted, min(lowest, os.getpriority(os.PRIO_PROCESS, 0))))
-
-
-def _directories(spec: SpawnSpec) -> None:
-    wanted = spec["directories"]
-    mask = os.umask(0)
-    for kind, path, mode, uid, gid in wanted:
-        try:
-            make_directory(str(kind), str(path), int(str(mode)), int(str(uid)), int(str(gid)))
-        except OSError as e:
-            raise SetupError(DIRECTORY_CODES[str(kind)], DIRECTORY_STEPS[str(kind)], e.errno or 0) from e
-    for link, target in spec.get("links", ()):
-        try:
-            _link(link, target)
-        except OSError as e:
-            raise SetupError(DIRECTORY_CODES["State"], DIRECTORY_STEPS["State"], e.errno or 0) from e
-    os.umask(mask)
-
-
-def _link(link: str, target: str) -> None:
-    """A symlink that leads to the directory, relative as systemd makes it; one that is there already is kept if it leads there."""
-    os.makedirs(os.path.dirname(link), 0o755, exist_ok=True)
-    to = os.path.relpath(target, os.path.dirname(link))
-    try:
-        os.symlink(to, link)
-    except FileExistsError:
-        if not os.path.islink(link) or os.readlink(link) not in (to, target):
-            raise
-
-
-def make_directory(kind: str, path: str, mode: int, uid: int, gid: int) -> None:
-    """One of RuntimeDirectory= and siblings: parents root's with 0755, itself with owner and mode. Raises OSError.
-
-    An existing one is given to the owner with all that is in it, but what is there for a configuration directory stays as it is.
-    """
-    current = ""
-    parts = [p for p in path.split("/") if p]
-    for part in parts[:-1]:
-        current += "/" + part
-        try:
-            os.mkdir(current, 0o755)
-        except FileExistsError:
-            continue
-    try:
-        os.mkdir(path, mode)
-    except FileExistsError:
-        if kind == "Configuration":
-            os.stat(path)
-            return
-        if not stat.S_ISDIR(os.lstat(path).st_mode):  # nor a symlink: who gives a tree away does not follow them
-            raise
-    info = os.stat(path)
-    if stat.S_IMODE(info.st_mode) != mode:
-        os.chmod(path, mode)
-    if (info.st_uid, info.st_gid) != (uid, gid):
-        for root, folders, files in os.walk(path):
-            for name in folders + files:
-                os.chown(os.path.join(root, name), uid, gid, follow_symlinks=False)
-        os.chown(path, uid, gid)
 
 
 def _limits(spec: SpawnSpec, around: Surroundings) -> None:
