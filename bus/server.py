@@ -229,6 +229,11 @@ class BusServer:
         self._sequence[topic] = (seq + 1, self.position)
         self._send_event(topic.encode("utf-8", "backslashreplace"), OutgoingEvent(seq + 1, data, self.position, previous))
 
+    def forget(self, unit: str) -> None:
+        """The unit is gone: its topics begin anew, should it come back."""
+        for topic in (f"unit.{unit}", f"job.{unit}", f"log.{unit}", f"stats.{unit}"):
+            self._sequence.pop(topic, None)
+
     def _send_event(self, topic: bytes, body: OutgoingEvent) -> None:
         if self._events is None:
             return

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from msgspec.structs import replace
 
 from unitd.manager import bag, consolelink, procinfo, rebuild, salvage, takeover
-from unitd.manager.output import STORES
+from unitd.manager.output import ENDING, STORES
 from unitd.manager.spec import SpawnSpec
 from unitd.manager.states import CLD_DUMPED, CLD_EXITED, CLD_KILLED, ArmTimer, ExecDone, Exit, Exited, ReadPidFile, Record, Spawn, Spawned
 from unitd.manager.transitions import DOWN
@@ -175,7 +175,7 @@ class Adoption:
 
     def stored(self, name: str, fds: list[int]) -> None:
         kind, _, unit = name.partition(":")
-        if kind in STORES:
+        if kind.removeprefix(ENDING) in STORES:
             self.app.output.restore(kind, unit, fds)
         elif name == consolelink.STORE:
             self.app.output.console.restore(fds)

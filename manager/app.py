@@ -64,8 +64,7 @@ class App:
         """`environ` is what the warden gave: a warden that this process may have to become gets it too."""
         self.config, self.loop, self.environ, self.selector = config, loop, environ, selector
         self.stopping = self.detached = False
-        self.exit_code = 0
-        self.unacknowledged, self.saving = 0, 0.0
+        self.exit_code, self.unacknowledged, self.saving = 0, 0, 0.0
         self.pid_file = os.environ.pop("UNITD_PIDFILE", "")
         self.done: asyncio.Future[int] = loop.create_future()
         self.paths = list(config.unit_path) or default_unit_paths(os.getuid(), dict(os.environ))
@@ -142,6 +141,8 @@ class App:
                 if self.saving <= self.loop.time():
                     self.saving = self.loop.call_later(3, self.executor.later).when()
         for name in forgotten:
+            self.output.forget(name)
+            self.bus.forget(name)
             if self.own_files.forget(name):
                 self.units.drop(name)
         self.executor.flush()

@@ -145,8 +145,10 @@ class Logger:
 
     def _pipe(self, fd: int, event: int) -> None:
         unit = self.pipes[fd]
-        self._drain(unit, fd, TURN)
-        if event & (select.EPOLLHUP | select.EPOLLERR) and unit not in self.waiting and not pending_bytes(fd):
+        ends = event & (select.EPOLLHUP | select.EPOLLERR)
+        if not ends or pending_bytes(fd):  # who never wrote needs no file
+            self._drain(unit, fd, TURN)
+        if ends and unit not in self.waiting and not pending_bytes(fd):
             self._drop_pipe(unit, fd)
             if not unit.pipes:
                 self._forget(unit)

@@ -25,13 +25,15 @@ _COMMANDS = 64
 class LogLink:
     """Tells the logger what to read. Never blocks: what the socket does not take waits here.
 
-    `on_event` gets what the logger reports: {"wrote": {unit: size}}, {"lost": {unit: bytes}, "why": {unit: text}}, {"closed": unit}.
+    `on_event` gets what the logger reports: {"wrote": {unit: size}}, {"lost": {unit: bytes}, "why": {unit: text}}, {"closed": unit}. Of the
+    last, that a unit's pipes have no writer any more and nothing in them, `on_closed` hears as well.
     Before the first `attach` and between two loggers everything may be called; it takes effect with the next logger.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_event: Callable[[dict[str, Any]], None]) -> None:
         self.loop, self.on_event = loop, on_event
         self.sock: socket.socket | None = None
+        self.on_closed: Callable[[str], None] = lambda unit: None
         self.units: dict[str, tuple[dict[str, Any], list[int]]] = {}
         self._queue: deque[tuple[dict[str, Any], list[int], bool]] = deque()  # packet, descriptors, close them when sent
         self._flushes: dict[int, asyncio.Future[None]] = {}
@@ -266,6 +268,8 @@ class LogLink:
                 if future is not None and not future.done():
                     future.set_result(None)
             else:
+                if "closed" in event:
+                    self.on_closed(event["closed"])
                 self.on_event(event)
 
 

@@ -20,7 +20,7 @@ def make_pipe(size: int | None = None) -> tuple[int, int]:
     """
     read_fd, only_write = os.pipe2(os.O_CLOEXEC)
     try:
-        write_fd = os.open(f"/proc/self/fd/{only_write}", os.O_RDWR | os.O_CLOEXEC)
+        write_fd = writer_of(only_write)
     except OSError:
         os.close(read_fd)
         raise
@@ -36,6 +36,11 @@ def make_pipe(size: int | None = None) -> tuple[int, int]:
         except OSError:
             pass
     return read_fd, write_fd
+
+
+def writer_of(end: int) -> int:
+    """A new write end, by either end of a pipe. Raises OSError."""
+    return os.open(f"/proc/self/fd/{end}", os.O_RDWR | os.O_CLOEXEC)
 
 
 def pending_bytes(pipe: int) -> int:

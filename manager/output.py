@@ -26,6 +26,8 @@ log = logging.getLogger("unitd")
 CAPTURED = ("journal", "inherit", "syslog", "kmsg", "journal+console", "kmsg+console", "syslog+console")
 #: Names in the warden's store: the pipe of a unit, and the one of its stderr where it has its own.
 STORES = ("log", "err")
+#: Begins the name of what is left of such a pipe once its unit is forgotten: the end to read from.
+ENDING = "ending-"
 
 
 class Ends(NamedTuple):
@@ -79,6 +81,8 @@ class Output:
         """`find` gives a loaded unit by its name."""
         self.log, self.link, self.console, self.log_dir, self.config, self.find = log, link, console, log_dir, config, find
         self.pipes: dict[str, dict[str, Pipe]] = {}  # unit -> store -> pipe
+        self.ending: dict[str, dict[str, int]] = {}  # forgotten unit -> store -> end to read from
+        log.on_closed = self.closed
         self.groups: dict[str, int] = {}
         self.invocations: dict[str, str] = {}
         self.readers = readers_gid(config)
@@ -126,6 +130,10 @@ class Output:
     def _pipes(self, unit: Unit, invocation: str) -> dict[str, Pipe]:
         """Both pipes by name, the same one twice where the streams share it; made if need be."""
         name, have = unit.name, self.pipes.setdefault(unit.name, {})
+        for store, reader in self.ending.pop(name, {}).items():
+            have[store] = Pipe(reader, logpipe.writer_of(reader))
+            self.link.store(f"{store}:{name}", list(have[store]))
+            self.link.drop(f"{ENDING}{store}:{name}")
         wanted = STORES if unit.log.streams == "separate" else STORES[:1]
         new = [store for store in wanted if store not in have]
         if self.console.wanted(unit):
@@ -144,8 +152,32 @@ class Output:
                 self.log.begin(name, invocation, time.time_ns() // 1000)
         return {"log": have["log"], "err": have["err" if "err" in wanted else "log"]}
 
+    def forget(self, name: str) -> None:
+        """The unit is gone. Its pipes go when nobody can write to them any more and all that was written is in the file."""
+        for store, pipe in self.pipes.pop(name, {}).items():
+            self.link.store(f"{ENDING}{store}:{name}", [pipe.reader])
+            self.link.drop(f"{store}:{name}")
+            os.close(pipe.writer)
+            self.ending.setdefault(name, {})[store] = pipe.reader
+        self.invocations.pop(name, None)
+
+    def closed(self, name: str) -> None:
+        """The logger has come to the end of a unit's pipes: of one that is gone, or that was gone and is here again."""
+        if name in self.pipes:
+            self._open(name, self.find(name))
+            return
+        self.log.close(name)
+        for store, reader in self.ending.pop(name, {}).items():
+            self.link.drop(f"{ENDING}{store}:{name}")
+            os.close(reader)
+        self.groups.pop(name, None)
+        self.console.shown.discard(name)
+
     def restore(self, store: str, name: str, fds: list[int]) -> None:
-        """Take back a pipe that an earlier manager had made."""
+        """Take back a pipe that an earlier manager had made, or what is left of one."""
+        if store.startswith(ENDING) and len(fds) == 1:
+            self.ending.setdefault(name, {})[store.removeprefix(ENDING)] = fds[0]
+            return
         if len(fds) != 2:
             for fd in fds:
                 os.close(fd)
@@ -156,7 +188,14 @@ class Output:
             self._open(name, self.find(name))
 
     def show_restored(self) -> None:
-        """Have the console go on; a process that lived through it knows already."""
+        """Have the console go on; a process that lived through it knows already. What forgotten units wrote last is on its way still."""
+        for name in list(self.ending):
+            if name in self.pipes or "log" not in self.ending[name]:  # the last manager died over it
+                for store, reader in self.ending.pop(name).items():
+                    self.link.drop(f"{ENDING}{store}:{name}")
+                    os.close(reader)
+            else:
+                self._open(name, None)
         for name in self.pipes:
             unit = self.find(name)
             if unit is not None and self.console.wanted(unit):
@@ -185,12 +224,12 @@ class Output:
 
     def _open(self, name: str, unit: Unit | None, begin: tuple[int, str] | None = None) -> None:
         self.groups[name] = self._group(unit)
-        pipes = self.pipes[name]
+        readers = self.ending.get(name) or {store: pipe.reader for store, pipe in self.pipes[name].items()}
         self.log.open(
             name,
             self.directory(name),
-            pipes["log"].reader,
-            err_fd=pipes["err"].reader if "err" in pipes else None,
+            readers["log"],
+            err_fd=readers.get("err"),
             limits=limits_of(unit, self.config),
             gid=self.groups[name],
             identifier=unit.exec.syslog_identifier if unit is not None else "",
