@@ -58,7 +58,7 @@ units, seconds = (int(word) for word in (sys.argv[1:] + ["1000", "15"])[:2])
 with bench(units) as b:
     b.boot()
     threading.Event().wait(3)
-    endpoint = f"ipc://{b.manager.run}/bus"
+    endpoint = b.manager.bus
     with Client(endpoint) as client:
         pid = client.ping()["pid"]
         measure(f"{units} units, no subscriber", pid, seconds)
