@@ -151,8 +151,8 @@ class Manager:
     # -- its processes
 
     def below(self) -> list[int]:
-        """The warden and all its children."""
-        return [self.warden, *processes.children(self.warden)]
+        """The warden and all its children, zombies left out: they still have their names."""
+        return [pid for pid in (self.warden, *processes.children(self.warden)) if processes.alive(pid)]
 
     def named(self, name: str) -> list[int]:
         """Those of them with this name, such as `unitd: logger`."""

@@ -206,13 +206,13 @@ def test_neither_manager_nor_logger_loses_a_line_when_they_are_killed(manager: M
     manager.boot()
     manager.ok("start", "n")
     for turn in range(16):
+        poll(lambda: manager.named("unitd: logger"), "no logger")
         loggers = manager.named("unitd: logger")
         if turn % 4 == 0:
             manager.kill_manager()  # its logger leaves
         else:
             os.kill(loggers[0], signal.SIGKILL)
         wait_gone(loggers)
-        poll(lambda: manager.named("unitd: logger"), "no new logger")
     manager.wait_for("n.service", SubState="exited")
     assert numbers(manager, "n", count) == list(range(count))
 

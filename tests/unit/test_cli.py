@@ -42,6 +42,7 @@ class Fake:
         self.loop.call_soon(self.ready.set)
         self.loop.run_forever()
         self.server.close()
+        self.loop.run_until_complete(asyncio.sleep(0))  # what was cancelled ends
         self.loop.close()
 
     async def handle(self, request: Request, peer: Peer) -> Reply:
