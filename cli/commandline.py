@@ -21,7 +21,13 @@ VALUED = {
     "--state",
     "-n", "--lines", "--what", "-o", "--output", "-S", "--since", "-U", "--until", "-g", "--grep", "--invocation", "-D", "--directory", "--vacuum-size",
     "--vacuum-time",
-    "--iterations", "--base-time",
+    "--preset-mode", "--legend", "--iterations", "--base-time",
+}  # fmt: skip
+
+#: Old names that systemctl still takes -> the verbs.
+LEGACY = {
+    "condrestart": "try-restart", "condstop": "stop", "condreload": "try-reload-or-restart", "force-reload": "try-reload-or-restart",
+    "reload-or-try-restart": "try-reload-or-restart",
 }  # fmt: skip
 
 
@@ -58,6 +64,7 @@ def parse(argv: Sequence[str]) -> tuple[str, argparse.Namespace]:
         words = [w for w in words if w not in ("-h", "--help", "--version")]
     else:
         verb = words.pop(index)
+    verb = LEGACY.get(verb, verb)
     if verb not in VERBS:
         raise Usage(f"Unknown command verb {verb}.{_similar(verb)}")
     args = _options(verb, words)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from unitd.cli.context import Context, unit_names
+from unitd.cli.options import Usage
 
 TYPE_CHECKING = False  # importing typing takes a millisecond
 if TYPE_CHECKING:
@@ -29,6 +30,11 @@ def run(context: Context, verb: str, args: argparse.Namespace) -> int:
         return _stop_all(context)
     if verb == "shutdown":
         verb = "exit"
+    if verb == "clean" and args.what == "help":
+        context.text("runtime\nstate\ncache\nlogs\nconfiguration\n")
+        return 0
+    if verb == "clean" and not args.units:
+        raise Usage("Too few arguments: unitctl clean UNIT...")
     options = {"what": args.what.split(",")} if verb == "clean" else {}
     units = args.units if verb == "cancel" else unit_names(args.units)
     return context.say(context.call(verb, units, **options))

@@ -28,4 +28,6 @@ def run(context: Context, verb: str, args: argparse.Namespace) -> int:
     if getattr(args, "rolling", False):
         return context.say(context.call("rolling", unit_names(args.units)))
     options = {name: True for name in ("no_block", "show_transaction", "dry_run", "wait") if getattr(args, name, False)}
+    if context.quiet:
+        options["quiet"] = True
     return context.say(context.call(verb, unit_names(args.units), job_mode=args.job_mode, **options))

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from unitd.cli import render
 from unitd.cli.context import Context, unit_names
+from unitd.cli.options import Usage
 
 TYPE_CHECKING = False  # importing typing takes a millisecond
 if TYPE_CHECKING:
     import argparse
 
+#: As `--type=help` lists them.
+_TYPES = ("service", "mount", "swap", "socket", "target", "device", "automount", "timer", "path", "slice", "scope")
+_LOAD_STATES = ("stub", "loaded", "not-found", "bad-setting", "error", "merged", "masked")
+
 
 def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
     """Options of the family."""
     parser.add_argument("--no-legend", action="store_true", help="no heads and no sums")
+    parser.add_argument("--legend", metavar="BOOL", default="yes", help="heads and sums: yes or no")
     parser.add_argument("--plain", action="store_true", help="no marks and no tree")
     parser.add_argument("-a", "--all", action="store_true", help="show inactive units, or all levels, too")
     if verb == "list-jobs":
@@ -36,6 +42,14 @@ def run(context: Context, verb: str, args: argparse.Namespace) -> int:
     """Ask and print."""
     options = {name: getattr(args, name) for name in ("failed", "reverse", "after", "before") if hasattr(args, name)}
     types, states = (",".join(getattr(args, name, [])) for name in ("type", "state"))
+    if types == "help":
+        context.text(("" if args.no_legend else "Available unit types:\n") + "\n".join(_TYPES) + "\n")
+        return 0
+    loads = [word for word in types.split(",") if word in _LOAD_STATES]
+    types, states = ",".join(word for word in types.split(",") if word and word not in loads), ",".join([*loads, *([states] if states else [])])
+    unknown = next((word for word in types.split(",") if word and word not in _TYPES), "")
+    if unknown:
+        raise Usage(f"Unknown unit type or load state '{unknown}'.\nUse -t help to see a list of allowed values.")
     names = unit_names(args.units) if verb == "list-dependencies" else args.units
     if verb == "list-dependencies":
         options["plain"] = args.plain
@@ -44,11 +58,10 @@ def run(context: Context, verb: str, args: argparse.Namespace) -> int:
     if verb == "list-unit-files" and states:
         rows = [row for row in rows if row["state"] in states.split(",")]
         reply.data = rows
+        reply.exit_code = reply.exit_code or int(not rows)
     if context.json:
         return context.dump(reply)
-    if reply.exit_code:
-        return reply.exit_code
-    paint, legend = render.Painter(context.colour), not (args.no_legend or context.quiet)
+    paint, legend = render.Painter(context.colour), not (args.no_legend or context.quiet or args.legend in ("no", "false", "0", "off"))
     if verb == "list-units":
         failed_only = args.failed or bool(states)
         text = render.units(rows, paint, legend=legend, plain=args.plain, everything=args.all, filtered=failed_only)
@@ -59,4 +72,4 @@ def run(context: Context, verb: str, args: argparse.Namespace) -> int:
     else:
         text = render.dependencies(rows, paint, args.plain)
     context.text(text)
-    return 0
+    return reply.exit_code

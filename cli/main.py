@@ -20,6 +20,9 @@ PLAIN: "Mapping[str, Mapping[str, Any]]" = {
     "is-active": {}, "is-failed": {}, "is-enabled": {},
 }  # fmt: skip
 
+#: A name of these needs no second look; the whole rule is in `units.suffix`.
+_PLAIN = frozenset("0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ:-_.\\@")
+
 
 def short(words: "Sequence[str]") -> int | None:
     """Do a plain command; its exit code, or None when it is not one, or could not be sent and answered just so: nothing has been printed then."""
@@ -32,11 +35,13 @@ def short(words: "Sequence[str]") -> int | None:
             quiet = True
         at += 1
     verb, *names = words[at:] or [""]
-    if verb not in PLAIN or not names or any(word.startswith("-") for word in (*names, bus or "")):
+    if verb not in PLAIN or not names or (quiet and PLAIN[verb]) or any(word.startswith("-") for word in (*names, bus or "")):
         return None
-    if not all(name.endswith(".service") and len(name) > len(".service") for name in names):
-        from unitd.units.suffix import unit_names
+    if not all(name.endswith(".service") and len(name) > len(".service") and _PLAIN.issuperset(name) for name in names):
+        from unitd.units.suffix import VALID, unit_names
 
+        if not all(VALID.issuperset(name) or (verb != "is-enabled" and any(c in name for c in "*?[")) for name in names):
+            return None  # it is said how such a name was read, which must not be said twice
         names = unit_names(names)
     from unitd.bus import endpoint, quick
 

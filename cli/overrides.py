@@ -1,8 +1,7 @@
-"""set-property, revert, link: changes to unit files."""
+"""set-property, revert: changes to unit files."""
 
 from __future__ import annotations
 
-import os
 import sys
 
 from unitd.cli.context import Context, printable, unit_names
@@ -25,8 +24,6 @@ def run(context: Context, verb: str, args: argparse.Namespace) -> int:
     words = list(args.units)
     if verb == "set-property":
         units = [with_suffix(words[0]), *words[1:]]
-    elif verb == "link":
-        units = [os.path.abspath(word) for word in words]
     else:
         units = unit_names(words)
     reply = context.client.call(verb, units, runtime=getattr(args, "runtime", False))

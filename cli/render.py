@@ -71,9 +71,9 @@ def units(rows: Sequence[Mapping[str, Any]], paint: Painter, *, legend: bool, pl
         ]
         for row in rows
     ]
-    lines = table(head, cells, legend and bool(rows))
+    lines = table(head, cells, legend)
     out = []
-    if legend and rows:
+    if legend:
         out.append(("" if plain else "  ") + paint.underline(lines.pop(0)))
     for row, line in zip(rows, lines, strict=True):
         bad = row["active"] == "failed" or row["load"] not in ("loaded", "stub")
@@ -93,8 +93,8 @@ def units(rows: Sequence[Mapping[str, Any]], paint: Painter, *, legend: bool, pl
 
 def unit_files(rows: Sequence[Mapping[str, Any]], paint: Painter, legend: bool) -> str:
     """list-unit-files."""
-    wanted = ("enabled", "disabled", "enabled-runtime", "linked", "linked-runtime")
-    cells = [[str(r["unit_file"]), str(r["state"]), str(r.get("preset") or "-") if r["state"] in wanted else "-"] for r in rows]
+    without = ("alias", "static", "generated", "transient")
+    cells = [[str(r["unit_file"]), str(r["state"]), str(r.get("preset") or "-") if r["state"] not in without else "-"] for r in rows]
     return _listing(["UNIT FILE", "STATE", "PRESET"], cells, paint, legend, "unit files listed.")
 
 
@@ -124,7 +124,7 @@ def dependencies(rows: Sequence[Mapping[str, Any]], paint: Painter, plain: bool)
     for i, row in enumerate(rows):
         depth, name = int(row["depth"]), str(row["unit"])
         if plain:
-            out.append("  " * depth + name)
+            out.append(("  " if depth else "") + name)
             continue
         branches = ""
         for level in range(1, depth + 1):

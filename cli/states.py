@@ -19,6 +19,8 @@ def arguments(parser: argparse.ArgumentParser, verb: str) -> None:
 
 def run(context: Context, verb: str, args: argparse.Namespace) -> int:
     """Ask and print."""
+    if verb == "is-enabled":
+        return context.say(context.call(verb, [word if "/" in word else unit_names([word], "check")[0] for word in args.units]))
     if verb != "status":
         return context.say(context.call(verb, unit_names(args.units)))
     import sys

@@ -125,7 +125,7 @@ def _restart(restart: Mapping[str, Any]) -> str:
 def ended(code: int, status: int) -> str:
     """`code=exited, status=203/EXEC`, `code=killed, signal=TERM`."""
     if code == 1:
-        name = EXIT_NAMES.get(status, "")
+        name = EXIT_NAMES.get(status, "") if status < 2 or status >= 200 else ""  # those of the C library and systemd's own
         return f"code=exited, status={status}" + (f"/{name}" if name else "")
     return f"code={_HOW.get(code, code)}, signal={signal_name(status)}"
 

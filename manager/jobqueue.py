@@ -81,7 +81,8 @@ class JobQueue(UnitTable):
             raise Refused("no-such-unit", f"Unit {unit.name} not loaded.", 5)
         kind = jobs.collapse(kind, active)
         if not kind:
-            check_loaded(unit, unit.name)
+            if unit.load_state != "masked":
+                check_loaded(unit, unit.name)
             return None
         return transaction.plan(self, unit.name, kind, mode)
 

@@ -90,6 +90,15 @@ def main_pid_guess(pids: Iterable[int], parent: int) -> int:
     return found
 
 
+def name(pid: int) -> str:
+    """The name of a process as the kernel has it, at most 15 characters of its file; empty if it is gone."""
+    try:
+        with open(f"/proc/{pid}/comm", "rb") as file:
+            return file.read().rstrip(b"\n").decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
 def command_line(pid: int) -> str:
     """The command line as one line of text, "(name)" for a process without one, "" if it is gone."""
     try:

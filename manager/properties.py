@@ -31,6 +31,7 @@ _DEPENDENCIES = (
     "OnSuccess", "OnSuccessOf", "OnFailure", "OnFailureOf", "Triggers", "TriggeredBy",
     "PropagatesReloadTo", "ReloadPropagatedFrom", "PropagatesStopTo", "StopPropagatedFrom", "JoinsNamespaceOf",
 )  # fmt: skip
+_CLEANED = {"runtime": "Runtime", "state": "State", "cache": "Cache", "logs": "Logs", "configuration": "Configuration"}
 _STAMPS = ("StateChange", "InactiveExit", "ActiveEnter", "ActiveExit", "InactiveEnter")
 
 
@@ -203,7 +204,7 @@ def _socket(unit: Unit, record: Record) -> dict[str, str]:
 
 def _unit(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str]:
     u = unit.unit
-    found = {"Id": unit.name, "Names": words(unit.names or (unit.name,))}
+    found = {"Id": unit.name, "Names": words(unit.names or (unit.name,)), "Following": ""}
     for kind in _DEPENDENCIES:
         found[kind] = extra.get(kind, "") or words(unit.deps(kind))
     found |= {
@@ -227,6 +228,7 @@ def _unit(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str
         "CanStop": yes(not u.refuse_manual_stop),
         "CanReload": yes(bool(unit.service.exec_reload) or unit.service.type == "notify-reload"),
         "CanIsolate": yes(u.allow_isolate),
+        "CanClean": words(kind for kind, key in _CLEANED.items() if unit.exec.directories.get(key)),
         "CanFreeze": "no",
         "StopWhenUnneeded": yes(u.stop_when_unneeded),
         "RefuseManualStart": yes(u.refuse_manual_start),
@@ -244,7 +246,7 @@ def _unit(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str
         "AssertResult": yes(record.assert_result and _tried(record)),
         "ConditionTimestamp": stamp(record.stamps.get("Condition", 0.0)),
         "AssertTimestamp": stamp(record.stamps.get("Assert", 0.0)),
-        "LoadError": "",
+        "LoadError": f'org.freedesktop.systemd1.NoSuchUnit "Unit {unit.name} not found."' if unit.load_state == "not-found" else "",
         "Transient": yes(is_transient(unit.fragment_path)),
         "Perpetual": "no",
         "StartLimitIntervalUSec": format_seconds(u.start_limit_interval),

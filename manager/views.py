@@ -11,7 +11,7 @@ from unitd.manager.engine import Engine, first_error
 from unitd.manager.properties import properties
 from unitd.manager.showwords import words
 from unitd.manager.states import Record
-from unitd.units import install
+from unitd.units.installstate import States
 from unitd.units.model import Unit
 from unitd.units.socket import WORDS
 from unitd.units.transient import is_transient
@@ -37,7 +37,7 @@ class Views:
         self.engine, self.loader, self.processes, self.output, self.paths = engine, loader, processes, output, paths
         self.controllers = controllers
         self.sources: list[Callable[[Unit], dict[str, str]]] = []  # properties that other parts know
-        self.file_states = install.States(loader)
+        self.file_states = States(loader)
 
     def unit_file_state(self, unit: Unit) -> str:
         """As `is-enabled` prints it; empty for a unit without a file."""
@@ -65,7 +65,7 @@ class Views:
         found = {
             "UnitFileState": self.unit_file_state(unit),
             "NeedDaemonReload": "yes" if unit.fragment_path and self.loader.changed(unit) else "no",
-            "Job": str(job.id) if job else "0",
+            "Job": str(job.id) if job else "",
             "ControlGroup": self.engine.record(name).cgroup,
             "CanStart": "no" if unit.unit.refuse_manual_start else "yes",
             "CanStop": "no" if unit.unit.refuse_manual_stop else "yes",
@@ -101,7 +101,6 @@ class Views:
                 "burst": unit.unit.start_limit_burst if limited else 0,
                 "delay": record.restart_delay,
             }
-        main = next((row for row in tree if row["pid"] == record.main_pid), None)
         stamp = {"active": "ActiveEnter", "reloading": "ActiveEnter", "inactive": "InactiveEnter", "failed": "InactiveEnter"}
         return {
             "unit": unit.name,
@@ -122,7 +121,7 @@ class Views:
             "inactive_enter": record.stamps.get("InactiveEnter", 0.0),
             "now": now,
             "main_pid": record.main_pid,
-            "main_comm": _comm(main["cmdline"]) if main else "",
+            "main_comm": procinfo.name(record.main_pid),
             "control_pid": record.control_pid,
             "control_role": record.control_role,
             "status_text": record.status_text,
@@ -178,10 +177,6 @@ class Views:
     def log_tail(self, name: str, lines: int) -> list[str]:
         """The last lines of output, as text."""
         return [line.text.decode("utf-8", "backslashreplace") for line in logread.tail(self.output.directory(name), lines)] if lines else []
-
-
-def _comm(cmdline: str) -> str:
-    return cmdline.split(" ", 1)[0].rpartition("/")[2]
 
 
 def _lost(record: Record) -> list[str]:

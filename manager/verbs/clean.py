@@ -12,6 +12,8 @@ from unitd.manager.spawnspec import directory_bases
 from unitd.manager.verbs.base import Context, listed, verb
 
 KINDS = {"runtime": "Runtime", "state": "State", "cache": "Cache", "logs": "Logs", "configuration": "Configuration"}
+#: Types whose units may have such directories.
+CLEANABLE = ("service", "socket", "timer", "mount", "swap")
 
 
 @verb("clean")
@@ -19,17 +21,20 @@ async def clean(c: Context, request: Request) -> Reply:
     what = listed(request.options.get("what")) or ["cache", "runtime"]
     if "all" in what:
         what = list(KINDS)
-    for word in what:
-        if word not in KINDS:
-            raise Refused("bad-argument", f"Cannot clean '{word}', because it is none of {', '.join(KINDS)} and all.", 1)
     errors = []
+    unknown = next((word for word in what if word not in KINDS), "")
     bases = directory_bases(c.executor.host)
     for unit in c.expand(request.units):
         if unit.load_state == "not-found":
-            errors.append(f"Failed to clean unit {unit.name}: Unit {unit.name} not found.")
+            errors.append(f"Failed to add reference to unit {unit.name}: Unit {unit.name} not found.")
+            continue
+        if unknown:
+            raise Refused("bad-argument", f"Failed to clean unit {unit.name}: Invalid resource type: {unknown}", 1)
+        if unit.type not in CLEANABLE:
+            errors.append(f"Failed to clean unit {unit.name}: Unit '{unit.name}' does not support cleaning.")
             continue
         if c.engine.record(unit.name).sub not in ("dead", "failed"):
-            errors.append(f"Failed to clean unit {unit.name}: Unit is not inactive or has pending job; stop it first.")
+            errors.append(f"Failed to clean unit {unit.name}: Unit is not inactive or has pending job.")
             continue
         paths = []
         for word in what:
@@ -38,7 +43,8 @@ async def clean(c: Context, request: Request) -> Reply:
                 names = [*directory.names, *(link for _, link in directory.links)]
                 paths += [os.path.join(bases[KINDS[word]], name) for name in names]
         if not any(directory.names for directory in unit.exec.directories.values()):
-            errors.append(f"Failed to clean unit {unit.name}: it has no directories: none of RuntimeDirectory= and its like is set.")
+            errors.append(f"Failed to clean unit {unit.name}: No matching resources found.")
+            continue
         errors += [f"Failed to clean unit {unit.name}: {problem}" for problem in await asyncio.to_thread(_remove, paths)]
     return Reply(id=request.id, ok=not errors, exit_code=1 if errors else 0, err="".join(e + "\n" for e in errors))
 

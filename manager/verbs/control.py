@@ -18,7 +18,7 @@ async def reset_failed(c: Context, request: Request) -> Reply:
         return Reply(id=request.id, ok=True)
     errors = []
     for unit in c.expand(request.units):
-        if unit.load_state == "not-found" and c.engine.record(unit.name).sub == "dead":
+        if unit.load_state in ("not-found", "masked") and c.engine.record(unit.name).sub == "dead":
             errors.append(f"Failed to reset failed state of unit {unit.name}: Unit {unit.name} not loaded.")
         else:
             c.engine.reset_failed(unit.name)

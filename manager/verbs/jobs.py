@@ -76,8 +76,10 @@ async def job_verb(c: Context, request: Request) -> Reply:
         good = result in GOOD_RESULTS
         if not good:
             code = code or 1
-            errors += explain(c, unit, verb, result)
+            errors += [] if options.get("quiet") else explain(c, unit, verb, result)
         results.append({"unit": unit.name, "result": result, "log_tail": [] if good else c.views.log_tail(unit.name, LOG_LINES)})
+    if verb == "stop" and not options.get("quiet") and not options.get("no_block"):
+        errors += [line for unit in units for line in still_triggered(c, unit)]
     if options.get("wait") and verb in ("start", "restart") and not code:
         await asyncio.gather(*(until_down(c, unit) for unit in units))
         code = int(any(c.engine.active(unit.name) == "failed" for unit in units))
@@ -132,6 +134,12 @@ def may(c: Context, unit: Unit, verb: str, mode: str) -> None:
         raise Refused("refused", f"Operation refused, unit {unit.name} may be requested by dependency only (it is configured to refuse manual start/stop).", 4)
     if verb in ("stop", "restart", "try-restart") and unit.unit.refuse_manual_stop:
         raise Refused("refused", f"Operation refused, unit {unit.name} may be requested by dependency only (it is configured to refuse manual start/stop).", 4)
+
+
+def still_triggered(c: Context, unit: Unit) -> list[str]:
+    """A warning when a socket, timer or path may start the stopped unit again."""
+    by = [name for name in sorted(c.engine.graph.related(unit.name, "TriggeredBy")) if c.engine.active(name) in ("active", "reloading")]
+    return [f"Warning: Stopping {unit.name}, but it can still be activated by:", *(f"  {name}" for name in by)] if by else []
 
 
 def job_result(c: Context, unit: Unit, job: Job) -> asyncio.Future[tuple[Unit, str]]:

@@ -1,4 +1,4 @@
-"""set-property, edit, revert, link: changes to unit files that keep what others wrote there."""
+"""set-property, edit, revert: changes to unit files that keep what others wrote there."""
 
 from __future__ import annotations
 
@@ -191,7 +191,7 @@ async def edit_put(c: Context, request: Request) -> Reply:
     return Reply(id=request.id, ok=True, err="".join(f"{p}\n" for p in problems), data=[{"path": path}])
 
 
-# -- revert, link
+# -- revert
 
 
 @verb("revert")
@@ -214,26 +214,3 @@ async def revert(c: Context, request: Request) -> Reply:
                 removed.append(path)
     await c.reload_units()
     return Reply(id=request.id, ok=True, err="".join(f'Removed "{path}".\n' for path in removed), data=[{"kind": "unlink", "path": p, "target": ""} for p in removed])
-
-
-@verb("link")
-async def link(c: Context, request: Request) -> Reply:
-    """Links to unit files elsewhere, in the first directory of units (option runtime: until the end of unitd)."""
-    made: list[tuple[str, str]] = []
-    for target in request.units:
-        name = os.path.basename(target)
-        if not os.path.isabs(target) or not names.is_valid_name(name):
-            raise Refused("bad-argument", f"Failed to link unit: {target} is not the absolute path of a unit file.", 1)
-        if not os.path.isfile(target):
-            raise Refused("no-such-unit", f"Failed to link unit: File {target} does not exist.", 1)
-        path = os.path.join(c.own_files.control if request.options.get("runtime") else c.paths[0], name)
-        if os.path.islink(path) and os.readlink(path) == target:
-            continue
-        if os.path.lexists(path):
-            raise Refused("exists", f"Failed to link unit: File {path} already exists.", 1)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        os.symlink(target, path)
-        made.append((path, target))
-    await c.reload_units()
-    err = "".join(f"Created symlink {path} → {target}.\n" for path, target in made)
-    return Reply(id=request.id, ok=True, err=err, data=[{"kind": "symlink", "path": path, "target": target} for path, target in made])

@@ -6,16 +6,18 @@ import fnmatch
 from typing import Any
 
 from unitd.bus.messages import Reply, Request
+from unitd.manager.jobs import Refused
 from unitd.manager.verbs.base import Context, listed, verb
 from unitd.manager.views import LOG_LINES
 from unitd.units import names
+from unitd.units.model import Unit
 from unitd.units.transient import is_transient
 
 
 @verb("status")
 async def status(c: Context, request: Request) -> Reply:
     lines = int(request.options.get("lines") or LOG_LINES)
-    units = c.expand(request.units) if request.units else c.all_units()
+    units = known(c, request, "get properties") if request.units else c.all_units()
     data = [c.views.status(unit, lines) for unit in units]
     code = 0
     for row in data:
@@ -25,7 +27,16 @@ async def status(c: Context, request: Request) -> Reply:
 
 @verb("show")
 async def show(c: Context, request: Request) -> Reply:
-    return Reply(id=request.id, ok=True, data=[c.views.show(unit) for unit in c.expand(request.units)])
+    return Reply(id=request.id, ok=True, data=[c.views.show(unit) for unit in known(c, request, "get properties")])
+
+
+def known(c: Context, request: Request, what: str, loaded_only: bool = False) -> list[Unit]:
+    """The units asked for, none of which may be a template: that is no unit yet, unless it is a pool. Raises Refused."""
+    units = c.expand(request.units, loaded_only)
+    bare = next((u.name for u in units if names.split(u.name)[1] == "" and not u.service.instances and u.name in request.units), "")
+    if bare:
+        raise Refused("template", f"Failed to {what}: Unit name {bare} is neither a valid invocation ID nor unit name.", 1)
+    return units
 
 
 @verb("list-units")
@@ -63,7 +74,7 @@ async def list_unit_files(c: Context, request: Request) -> Reply:
         if types and name.rpartition(".")[2] not in types:
             continue
         rows.append({"unit_file": name, "state": "transient" if is_transient(path) else state_of[name], "preset": "enabled", "path": path})
-    return Reply(id=request.id, ok=True, data=rows)
+    return Reply(id=request.id, ok=True, exit_code=0 if rows else 1, data=rows)
 
 
 #: What list-dependencies follows, as systemctl does.
@@ -115,6 +126,7 @@ async def list_dependencies(c: Context, request: Request) -> Reply:
 
 def _states(c: Context, request: Request) -> list[str]:
     """A line for each word, two names of one unit included."""
+    known(c, request, "retrieve unit state", True)
     return [c.engine.record(unit.name).active for word in request.units for unit in c.expand([word], loaded_only=True)]
 
 
@@ -135,11 +147,16 @@ async def is_failed(c: Context, request: Request) -> Reply:
 async def is_enabled(c: Context, request: Request) -> Reply:
     out, err, good = [], [], False
     for pattern in request.units:
+        if "/" in pattern:
+            err.append(f"Failed to get unit file state for {pattern}: Invalid argument")
+            good = False
+            break
         name = c.check_name(pattern)
         state = c.views.file_states.state(name) or ("transient" if is_transient(c.loader.find(name) or "") else "")
         if state in ("", "not-found"):
             err.append(f"Failed to get unit file state for {name}: No such file or directory")
-            continue
+            good = False
+            break
         out.append(state)
         good = good or state in ("enabled", "enabled-runtime", "alias", "static", "indirect", "generated")
     return Reply(id=request.id, ok=True, exit_code=0 if good else 1, out="".join(s + "\n" for s in out), err="".join(e + "\n" for e in err))

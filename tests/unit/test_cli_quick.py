@@ -63,7 +63,7 @@ def test_a_plain_command_imports_next_to_nothing(fake: Fake, verb: str) -> None:
 @pytest.mark.parametrize("verb", sorted(PLAIN))
 def test_the_short_way_asks_and_answers_as_the_long_one_does(fake: Fake, verb: str) -> None:
     fake.answers[verb] = {"ok": False, "exit_code": 4, "out": "inactive \u2713\n", "err": "no\n"}
-    names = ["web", "a.target", "b@1", "x*", ".service", "c.service"]
+    names = ["web", "a.target", "b@1", *(["x*"] if verb != "is-enabled" else []), ".service", "c.service"]
     assert verb not in quick.ONCE_VERBS  # it may be sent again
     plain, other = ctl(fake, verb, *names), ctl(fake, verb, "--no-pager", *names)
     assert plain == other == (4, "inactive \u2713\n", "no\n")

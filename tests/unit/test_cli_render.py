@@ -44,7 +44,7 @@ def test_list_units() -> None:
 def test_list_units_filtered_plain_and_empty() -> None:
     assert units(UNITS[:1], filtered=True).endswith("\n1 loaded units listed.\n")
     assert units(legend=False, plain=True) == "x-b.service loaded failed failed  A sleeper\nx.service   loaded active running A sleeper\n"
-    assert units([], filtered=True) == "0 loaded units listed.\n"
+    assert units([], filtered=True) == "  UNIT LOAD ACTIVE SUB DESCRIPTION\n0 loaded units listed.\n"
     assert units([{**UNITS[1], "job": "stop"}], legend=False, plain=True) == "x.service loaded active running stop A sleeper\n"
 
 
@@ -68,7 +68,7 @@ def test_list_jobs() -> None:
 def test_list_dependencies() -> None:
     rows = [("t.target", 0), ("b.service", 1), ("c.target", 1), ("d.service", 2), ("e.service", 1)]
     data = [{"unit": unit, "depth": depth, "active": "inactive"} for unit, depth in rows]
-    assert render.dependencies(data, PLAIN, plain=True) == "t.target\n  b.service\n  c.target\n    d.service\n  e.service\n"
+    assert render.dependencies(data, PLAIN, plain=True) == "t.target\n  b.service\n  c.target\n  d.service\n  e.service\n"
     assert render.dependencies(data, PLAIN, plain=False) == "t.target\n○ ├─b.service\n○ ├─c.target\n○ │ └─d.service\n○ └─e.service\n"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from unitd.units import install
+from unitd.units import install, installstate
 from unitd.units.loader import Loader
 from unitd.units.model import Unit
 
@@ -95,16 +95,16 @@ def test_hidden_drop_ins_and_files_in_dependency_directories_do_not_count(tmp_pa
 )
 def test_states_of_files(tmp_path: Path, files: dict[str, str], name: str, state: str) -> None:
     put(tmp_path, files)
-    assert install.file_state([str(tmp_path)], name) == state
+    assert installstate.file_state([str(tmp_path)], name) == state
 
 
 @pytest.mark.parametrize(
     ("section", "message"),
     [
-        ("WantedBy=a b.target\n", 'Failed to enable unit: "a" is not a valid unit name.'),
-        ("Alias=x\n", "Failed to enable unit: Cannot alias a.service as x."),
-        ("Alias=x.target\n", "Failed to enable unit: Cannot alias a.service as x.target."),
-        ("Alias=x@.service\n", "Failed to enable unit: Cannot alias a.service as x@.service."),
+        ("WantedBy=a b.target\n", '"a" is not a valid unit name.'),
+        ("Alias=x\n", "Cannot alias a.service as x."),
+        ("Alias=x.target\n", "Cannot alias a.service as x.target."),
+        ("Alias=x@.service\n", "Cannot alias a.service as x@.service."),
     ],
 )
 def test_install_sections_that_name_no_unit(tmp_path: Path, section: str, message: str) -> None:
@@ -118,4 +118,4 @@ def test_install_sections_that_name_no_unit(tmp_path: Path, section: str, messag
 def test_also_may_name_what_is_not_there(tmp_path: Path) -> None:
     put(tmp_path, {"a.service": INSTALL + "WantedBy=t.target\nAlso=none.service\n", "t.target": "[Unit]\n"})
     told = [change.path for change in install.enable([str(tmp_path)], ["a.service"])]
-    assert told == [str(tmp_path / "t.target.wants/a.service"), "Failed to enable auxiliary unit none.service, ignoring."]
+    assert told == ["Failed to enable auxiliary unit none.service, ignoring.", str(tmp_path / "t.target.wants/a.service")]
