@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from unitd.units.errors import ValueProblem
 from unitd.units.logvalues import log_age, log_compress
@@ -67,8 +67,7 @@ exit_on = words(default="")
 """
 
 
-@dataclass(frozen=True)
-class Config:
+class Config(msgspec.Struct, frozen=True):
     """unitd.conf, typed. None as a timeout means no limit; empty directories mean the usual ones."""
 
     unit_path: tuple[str, ...] = ()
@@ -161,7 +160,7 @@ def parse(lines: list[str], path: str = "unitd.conf") -> Config:
         raise ConfigError([text for _, text in sorted(problems)]) from None
     checks = {"paths": _paths, "absolute": _absolute, "words": _words, "size": _size, "seconds": _seconds, "timeout": _timeout}
     checks |= {"age": _age, "compress": _compress, "sync": _sync}
-    known = [field.name for field in fields(Config)]
+    known = Config.__struct_fields__
     result = found.validate(Validator(checks), preserve_errors=True)
     for sections, key in get_extra_values(found):
         name = key if not sections else sections[0]
@@ -169,6 +168,8 @@ def parse(lines: list[str], path: str = "unitd.conf") -> Config:
         if sections or key in found.sections:
             problems.append((number, _say(path, number, f"[{name}] is not a section of unitd.conf", "write the keys without a section")))
         else:
+            import difflib
+
             near = difflib.get_close_matches(name, known, 1, 0.6)
             problems.append((number, _say(path, number, f"{name} is not a key of unitd.conf", f"did you mean {near[0]}?" if near else "")))
     if result is not True:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import errno
 import fcntl
 import os
@@ -11,6 +10,8 @@ import sys
 import time
 import uuid
 from collections.abc import Mapping
+
+import msgspec
 
 import unitd
 from unitd.bus.endpoint import runtime_dir
@@ -58,16 +59,16 @@ def settings(arguments: argparse.Namespace, environ: dict[str, str], uid: int) -
         changes["exit_on"] = arguments.exit_on
     if arguments.log_level:
         changes["log_level"] = arguments.log_level
-    config = dataclasses.replace(config, **changes)  # type: ignore[arg-type]
+    config = msgspec.structs.replace(config, **changes)
     if config.exit_on:
-        config = dataclasses.replace(config, exit_on=with_suffix(config.exit_on))
+        config = msgspec.structs.replace(config, exit_on=with_suffix(config.exit_on))
     if not config.runtime_dir:
-        config = dataclasses.replace(config, runtime_dir=runtime_dir(uid, environ))
+        config = msgspec.structs.replace(config, runtime_dir=runtime_dir(uid, environ))
     home = environ.get("XDG_STATE_HOME") or os.path.join(environ.get("HOME", "/"), ".local/state")
     if not config.state_dir:
-        config = dataclasses.replace(config, state_dir="/var/lib/unitd" if uid == 0 else os.path.join(home, "unitd"))
+        config = msgspec.structs.replace(config, state_dir="/var/lib/unitd" if uid == 0 else os.path.join(home, "unitd"))
     if not config.log_dir:
-        config = dataclasses.replace(config, log_dir="/var/log/unitd" if uid == 0 else os.path.join(home, "unitd/log"))
+        config = msgspec.structs.replace(config, log_dir="/var/log/unitd" if uid == 0 else os.path.join(home, "unitd/log"))
     return config
 
 
@@ -143,8 +144,6 @@ def daemonize(pid_path: str | None, lock: int, log_dir: str) -> None:
 
 def begin(config: Config, lock: int, given: dict[str, list[int]]) -> None:
     """Become the warden of a new life, or of one that was cut off and of which something still runs. `given` are systemd's descriptors."""
-    import msgspec
-
     environ = dict(os.environ)
     environ[takeover.CONFIG] = msgspec.json.encode(config).decode()
     unitcache.forget(os.path.join(config.runtime_dir, "units.cache"))

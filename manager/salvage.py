@@ -9,10 +9,8 @@ from __future__ import annotations
 import ctypes
 import os
 import socket
-import sqlite3
 import stat
 from collections.abc import Mapping, MutableMapping
-from dataclasses import dataclass, field
 from urllib.parse import quote, unquote
 
 from unitd.manager import procinfo
@@ -27,16 +25,15 @@ _PIDFD_GETFD = 438
 _libc = ctypes.PyDLL(None, use_errno=True)
 
 
-@dataclass
 class Found:
     """A bag to begin with, the life and the owner it belongs to (empty: a new one), and what to say about it."""
 
-    bag: Bag = field(default_factory=Bag)
-    life: str = ""
-    owner: str = ""
-    messages: list[str] = field(default_factory=list)
-    doors: bool = False  # systemd opened the bus: its paths are not ours to remove
-    forget: list[str] = field(default_factory=list)  # names in systemd's store that are of no use any more
+    def __init__(self) -> None:
+        self.bag = Bag()
+        self.life = self.owner = ""
+        self.messages: list[str] = []
+        self.doors = False  # systemd opened the bus: its paths are not ours to remove
+        self.forget: list[str] = []  # names in systemd's store that are of no use any more
 
 
 def outer_name(name: str) -> str:
@@ -83,6 +80,8 @@ def look(runtime_dir: str, given: Mapping[str, list[int]]) -> Found:
     path = os.path.join(runtime_dir, "state.db")
     if not os.path.exists(path):
         return found
+    import sqlite3  # a first start does without
+
     try:
         meta, rows = _read(path)
     except sqlite3.Error as error:
@@ -101,6 +100,8 @@ def look(runtime_dir: str, given: Mapping[str, list[int]]) -> Found:
 
 
 def _read(path: str) -> tuple[dict[str, str], list[tuple[str, str, int, str, int]]]:
+    import sqlite3
+
     db = sqlite3.connect(path, isolation_level=None)
     try:
         meta = dict(db.execute("SELECT key, value FROM meta"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -16,8 +15,6 @@ from unitd.manager.bag import Bag
 if TYPE_CHECKING:
     from unitd.manager.link import WardenLink
     from unitd.manager.processes import Processes
-
-log = logging.getLogger("unitd")
 
 #: Environment between warden and manager. LIFE is the same from the first start to the orderly end, OWNER, the first warden's pid,
 #: is in the names of cgroups. SYSTEMD: systemd started the warden, and will do so again.
@@ -55,7 +52,9 @@ def succeed(link: WardenLink, processes: Processes, logger: tuple[int, int], env
             pass
     kids = [(pid, token, processes.pidfds[pid]) for pid, token in processes.pids.items() if pid in processes.pidfds]
     kids += [(pid, f"pid:{pid}", fd) for pid, fd in processes.alien_fds.items() if pid not in processes.pidfds]
+    import logging  # which `unitd` at its start does without
+
     contents = Bag(kids=kids, sequence=link.sequence, store=link.held)
-    log.error("the warden is gone; this manager takes its place with %d processes", len(kids))
+    logging.getLogger("unitd").error("the warden is gone; this manager takes its place with %d processes", len(kids))
     sys.stderr.flush()
     become_warden(contents, environ)

@@ -5,26 +5,29 @@ A new manager goes on with the definitions that the last one had, as if it had l
 
 from __future__ import annotations
 
-import asyncio
-import logging
 import os
 import pickle
 import sys
 import zlib
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import unitd
-from unitd.units import model
-from unitd.units.model import Unit
+from unitd.units import names
 
-log = logging.getLogger("unitd")
+if TYPE_CHECKING:
+    import asyncio
+
+    from unitd.units.model import Unit
+
 SAVE_AFTER = 2.0
 
 
 def _key() -> bytes:
-    """What has to be the same for the content to fit: unitd, Python, and the classes."""
-    info = os.stat(model.__file__)
-    return f"unitd units {unitd.__version__} {sys.hexversion:x} {info.st_mtime_ns} {info.st_size}\n".encode()
+    """What has to be the same for the content to fit: unitd, Python, and the classes, wherever in the package they are."""
+    with os.scandir(os.path.dirname(names.__file__)) as entries:
+        files = sorted((entry.name, entry.stat().st_mtime_ns, entry.stat().st_size) for entry in entries if entry.name.endswith(".py"))
+    return f"unitd units {unitd.__version__} {sys.hexversion:x} {zlib.crc32(repr(files).encode())}\n".encode()
 
 
 def save(path: str, units: Iterable[Unit]) -> None:
@@ -95,4 +98,6 @@ class KeptUnits:
         try:
             save(self.path, [unit for unit in self.known() if unit.load_state != "not-found"])
         except OSError as error:
-            log.warning("cannot write %s, because %s; the next manager will read all unit files", self.path, error)
+            import logging  # which `unitd` at its start does without
+
+            logging.getLogger("unitd").warning("cannot write %s, because %s; the next manager will read all unit files", self.path, error)
