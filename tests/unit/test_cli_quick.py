@@ -86,6 +86,16 @@ def test_the_bus_of_a_plain_command(fake: Fake) -> None:
     assert len(fake.requests) == 5
 
 
+def test_the_installed_script(fake: Fake) -> None:
+    """What `setup.py` has pip install: the same program, without what an entry point's script imports."""
+    fake.answers["is-active"] = {"exit_code": 3, "out": "inactive\n"}
+    words = [sys.executable, "-S", "-X", "importtime", os.path.join(ROOT, "bin", "unitctl"), "is-active", "web"]
+    done = subprocess.run(words, env=environment(fake), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (3, "inactive\n")
+    found = [line.rpartition("|")[2].strip() for line in done.stderr.splitlines()]
+    assert "unitd.cli.main" in found and not HEAVY & set(found)
+
+
 def test_output_that_nobody_takes(fake: Fake) -> None:
     """A full disk is an error and no traceback's end is lost; a reader that has gone is none."""
     fake.answers["is-active"] = {"out": "active\n"}
