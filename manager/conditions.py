@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import fnmatch
 import glob
+import grp
 import os
 import platform
+import pwd
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 
+from unitd.manager import hostfacts
+from unitd.manager.hostfacts import text, versions
+from unitd.units import execline
+from unitd.units.errors import ValueProblem
 from unitd.units.model import Condition
+from unitd.units.values import parse_size
 
-ARCHITECTURES = {"x86_64": "x86-64", "i686": "x86", "i386": "x86", "aarch64": "arm64", "armv7l": "arm", "ppc64le": "ppc64-le"}
-#: Bits of the capability sets in /proc/self/status (linux/capability.h), by name.
-CAPABILITIES = (
-    "chown dac_override dac_read_search fowner fsetid kill setgid setuid setpcap linux_immutable net_bind_service net_broadcast net_admin net_raw "
-    "ipc_lock ipc_owner sys_module sys_rawio sys_chroot sys_ptrace sys_pacct sys_admin sys_boot sys_nice sys_resource sys_time sys_tty_config mknod "
-    "lease audit_write audit_control setfcap mac_override mac_admin syslog wake_alarm block_suspend audit_read perfmon bpf checkpoint_restore"
-).split()
+_OPERATOR = r"\$=|!\$=|<=|>=|<>|!=|==|=|<|>"
+#: Ends of names that a directory does not count as having something in it for.
+_BACKUPS = tuple("." + word for word in "rpmnew rpmsave rpmorig dpkg-old dpkg-new dpkg-tmp dpkg-dist dpkg-bak dpkg-backup dpkg-remove ucf-new ucf-old ucf-dist swp bak old new".split())
 
 
 def hold(conditions: Iterable[Condition]) -> bool:
     """All plain ones hold, and at least one of the triggering ones (`|`) if there are any."""
     triggers: list[bool] = []
     for condition in conditions:
-        result = test(condition) != condition.negate
+        result = test(condition)
         if condition.trigger:
             triggers.append(result)
         elif not result:
@@ -33,17 +36,14 @@ def hold(conditions: Iterable[Condition]) -> bool:
 
 
 def test(condition: Condition) -> bool:
-    """One condition, its negation left out. A kind we cannot judge counts as true, as in systemd for unknown lines."""
+    """One condition. One that cannot be judged, because its value means nothing, does not hold, negated or not; a kind that nobody knows holds."""
     check = CHECKS.get(condition.kind)
-    return True if check is None else bool(check(condition.argument))
-
-
-def _text(path: str) -> str:
+    if check is None:
+        return True
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
+        return bool(check(condition.argument)) != condition.negate
+    except (ValueError, execline.SplitProblem):
+        return False
 
 
 def _read_write(path: str) -> bool:
@@ -53,43 +53,35 @@ def _read_write(path: str) -> bool:
         return False
 
 
-def _compare(have: float, text: str) -> bool:
+def _compare(have: float, argument: str) -> bool:
     """`>= 4`, `!=2`, `4` (which means at least)."""
-    match = re.fullmatch(r"\s*(<=|>=|!=|=|==|<|>)?\s*(\S+)\s*", text)
+    match = re.fullmatch(r"\s*(<=|>=|<>|!=|=|==|<|>)?\s*(\S+)\s*", argument)
     if match is None:
         return False
-    from unitd.units.values import parse_size
-
     try:
         want = float(parse_size(match[2]) or 0)
-    except ValueError:
-        return False
-    operator = match[1] or ">="
-    return {"<": have < want, "<=": have <= want, "=": have == want, "==": have == want, "!=": have != want, ">": have > want, ">=": have >= want}[operator]
-
-
-def _version_key(text: str) -> list[tuple[int, object]]:
-    return [(1, int(p)) if p.isdigit() else (0, p) for p in re.findall(r"\d+|[a-z]+", text)]
+    except ValueProblem:
+        raise ValueError("no number") from None
+    operator = {"<>": "!=", None: ">=", "==": "="}.get(match[1], match[1])
+    return {"<": have < want, "<=": have <= want, "=": have == want, "!=": have != want, ">": have > want, ">=": have >= want}[operator]
 
 
 def _kernel(argument: str) -> bool:
     release = platform.release()
-    for word in re.findall(r"(?:(?:<=|>=|!=|==|=|<|>)\s*)?\S+", argument):
-        match = re.fullmatch(r"(<=|>=|!=|==|=|<|>)?\s*(\S+)", word)
+    for word in re.findall(rf"(?:(?:{_OPERATOR})\s*)?\S+", argument):
+        match = re.fullmatch(rf"({_OPERATOR})?\s*(\S+)", word)
         if match is None:
             return False
         if not match[1] or (match[1] == "=" and any(c in match[2] for c in "*?[")):
             if not fnmatch.fnmatchcase(release, match[2]):
                 return False
-            continue
-        a, b = _version_key(release), _version_key(match[2])
-        if not {"<": a < b, "<=": a <= b, "=": a == b, "==": a == b, "!=": a != b, ">": a > b, ">=": a >= b}[match[1]]:
+        elif not versions({"=": "==", "!=": "<>"}.get(match[1], match[1]), release, match[2]):
             return False
     return True
 
 
 def _host(argument: str) -> bool:
-    machine = _text("/etc/machine-id").strip()
+    machine = text("/etc/machine-id").strip()
     return argument.replace("-", "").lower() == machine or fnmatch.fnmatch(platform.node().lower(), argument.lower())
 
 
@@ -99,42 +91,17 @@ def _environment(argument: str) -> bool:
 
 
 def _os_release(argument: str) -> bool:
-    fields = dict(line.split("=", 1) for line in _text("/etc/os-release").splitlines() if "=" in line)
-    for word in argument.split():
-        match = re.fullmatch(r"(\w+)\s*(<=|>=|!=|==|=|<|>)\s*(.*)", word)
+    fields = dict(line.split("=", 1) for line in text("/etc/os-release").splitlines() if "=" in line)
+    for word in execline.split(argument, "plain"):
+        match = re.fullmatch(rf"(\w+)({_OPERATOR})(\S.*)", word.text)
         if match is None:
-            return False
-        have, want = fields.get(match[1], "").strip("\"'"), match[3].strip("\"'")
-        if match[2] == "=":
-            ok = have == want
-        elif match[2] == "!=":
-            ok = have != want
-        else:
-            a, b = _version_key(have), _version_key(want)
-            ok = {"<": a < b, "<=": a <= b, "==": a == b, ">": a > b, ">=": a >= b}[match[2]]
-        if not ok:
+            raise ValueError("no comparison")
+        if not versions(match[2], fields.get(match[1], "").strip("\"'"), match[3]):
             return False
     return True
 
 
-def _command_line(argument: str) -> bool:
-    words = _text("/proc/cmdline").split()
-    return argument in words or (("=" not in argument) and any(w.partition("=")[0] == argument for w in words))
-
-
-def _capability(argument: str) -> bool:
-    match = re.search(r"CapBnd:\s*([0-9a-f]+)", _text("/proc/self/status"))
-    name = argument.lower().removeprefix("cap_")
-    return match is not None and name in CAPABILITIES and bool(int(match[1], 16) >> CAPABILITIES.index(name) & 1)
-
-
-def _memory(argument: str) -> bool:
-    return _compare(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), argument)
-
-
 def _in_group(argument: str) -> bool:
-    import grp
-
     try:
         gid = int(argument) if argument.isdigit() else grp.getgrnam(argument).gr_gid
     except KeyError:
@@ -143,8 +110,6 @@ def _in_group(argument: str) -> bool:
 
 
 def _is_user(argument: str) -> bool:
-    import pwd
-
     if argument == "@system":
         return os.getuid() < 1000 or os.getuid() == 65534
     try:
@@ -154,26 +119,28 @@ def _is_user(argument: str) -> bool:
 
 
 def _any_in(path: str) -> bool:
+    """Hidden files and backups are nothing, as in systemd."""
     try:
-        return bool(os.listdir(path))
+        entries = os.listdir(path)
     except OSError:
         return False
+    return any(not (name.startswith(".") or name == "lost+found" or name.endswith(("~", *_BACKUPS))) for name in entries)
 
 
-def _virtualization(argument: str) -> bool:
-    container = bool(os.environ.get("container")) or os.path.exists("/.dockerenv") or os.path.exists("/run/.containerenv")
-    vm = "hypervisor" in _text("/proc/cpuinfo")
-    wanted = argument.lower()
-    if wanted in ("1", "yes", "true", "y", "t", "on"):
-        return container or vm
-    if wanted in ("0", "no", "false", "n", "f", "off"):
-        return not (container or vm)
-    return container if wanted == "container" else vm and not container if wanted == "vm" else os.environ.get("container") == wanted
+def _braces(pattern: str) -> Iterator[str]:
+    """`a{b,c}` -> ab, ac; glob(3) with GLOB_BRACE."""
+    match = re.search(r"\{([^{}]*)\}", pattern)
+    if match is None or "," not in match[1]:
+        yield pattern
+        return
+    for part in match[1].split(","):
+        yield from _braces(pattern[: match.start()] + part + pattern[match.end() :])
 
 
-CHECKS = {
+CHECKS: dict[str, Callable[[str], bool]] = {
+    **hostfacts.CHECKS,
     "PathExists": os.path.exists,
-    "PathExistsGlob": lambda a: bool(glob.glob(a)),
+    "PathExistsGlob": lambda a: any(glob.glob(pattern) for pattern in _braces(a)),
     "PathIsDirectory": os.path.isdir,
     "PathIsSymbolicLink": os.path.islink,
     "PathIsMountPoint": os.path.ismount,
@@ -183,14 +150,10 @@ CHECKS = {
     "FileIsExecutable": lambda a: os.path.isfile(a) and os.access(a, os.X_OK),
     "Host": _host,
     "KernelVersion": _kernel,
-    "KernelCommandLine": _command_line,
-    "Architecture": lambda a: a in (ARCHITECTURES.get(platform.machine(), platform.machine()), "native"),
-    "Virtualization": _virtualization,
-    "Memory": _memory,
+    "Memory": lambda a: _compare(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"), a),
     "CPUs": lambda a: _compare(len(os.sched_getaffinity(0)), a),
     "Environment": _environment,
     "OSRelease": _os_release,
-    "Capability": _capability,
     "User": _is_user,
     "Group": _in_group,
 }

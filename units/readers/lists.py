@@ -61,9 +61,9 @@ def _condition(b: Builder, d: Directive, value: str, _: str) -> None:
         b.put(d.field, ())
         return
     trigger = value.startswith("|")
-    rest = value[1:].lstrip() if trigger else value
+    rest = value[1:] if trigger else value
     negate = rest.startswith("!")
-    argument = b.soft(rest[1:].lstrip() if negate else rest)
+    argument = b.soft(rest[1:] if negate else rest)
     kind = d.name.removeprefix("Condition").removeprefix("Assert")
     if kind.startswith(("Path", "File", "Directory")) and not argument.startswith("/"):
         raise ValueProblem(f"cannot test {argument!r}, because the path is not absolute", "write an absolute path")
