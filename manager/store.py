@@ -154,7 +154,6 @@ class StateStore:
         if jobs is not None:
             self._written_jobs = dict(jobs)
         self._processes.update(((unit, role), (pid, token)) for unit, role, pid, token, _ in processes)
-        self._written_jobs = self._written_jobs if jobs is None else dict(jobs)
         self._owed.clear()
         self._owed_notes.clear()
         if self._broken and not self._beside:
