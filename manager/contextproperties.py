@@ -19,7 +19,17 @@ from unitd.units.errors import ValueProblem
 from unitd.units.model import Unit
 from unitd.units.numbers import CAPABILITIES
 from unitd.units.service import bidirectional
-from unitd.units.values import format_seconds, parse_bool, parse_cpu_quota, parse_memory_max, parse_permyriad, parse_size, parse_tasks, parse_timespan
+from unitd.units.values import (
+    format_seconds,
+    parse_bool,
+    parse_cpu_quota,
+    parse_memory_max,
+    parse_permyriad,
+    parse_size,
+    parse_tasks,
+    parse_timespan,
+    parse_weight,
+)
 
 T = TypeVar("T")
 _LIMIT_ORDER = (
@@ -60,6 +70,10 @@ def exec_properties(unit: Unit) -> dict[str, str]:
         "StandardOutput": "journal" if e.standard_output == "inherit" and not bidirectional(e.standard_input) else e.standard_output.partition(":")[0],
         "StandardError": e.standard_error.partition(":")[0],
         "TTYPath": e.tty_path,
+        "LogRateLimitIntervalUSec": format_seconds(e.log_rate_limit_interval or 0.0),
+        "LogRateLimitBurst": str(e.log_rate_limit_burst or 0),
+        "TTYReset": yes(e.tty_reset),
+        "TTYVHangup": yes(e.tty_vhangup),
         "SyslogIdentifier": e.syslog_identifier,
         "SecureBits": str(e.secure_bits),
         "CapabilityBoundingSet": _capabilities(range(41) if e.capability_bounding_set is None else e.capability_bounding_set),
@@ -110,7 +124,7 @@ def resource_properties(unit: Unit) -> dict[str, str]:
     period = _setting(unit, "CPUQuotaPeriodSec", parse_timespan)
     found["CPUQuotaPeriodUSec"] = "infinity" if period is None else format_seconds(period)
     for name in ("CPUWeight", "IOWeight"):
-        found[name] = _setting(unit, name, str) or "[not set]"
+        found[name] = _setting(unit, name, _weight) or "[not set]"
     for name in ("MemoryMin", "MemoryLow"):
         found[name] = infinite(_setting(unit, name, _size)) if _setting(unit, name, str) else "0"
     if found["MemoryMin"] == "infinity":
@@ -127,6 +141,10 @@ def _delegates(text: str) -> bool:
         return parse_bool(text)
     except ValueProblem:
         return True
+
+
+def _weight(text: str) -> str:
+    return text if text == "idle" else str(parse_weight(text))
 
 
 def _tasks(text: str) -> int | None:

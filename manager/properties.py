@@ -224,7 +224,7 @@ def _unit(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str
     for name in _STAMPS:
         found[name + "Timestamp"] = stamp(record.stamps.get(name, 0.0))
     found |= {
-        "CanStart": yes(not u.refuse_manual_start),
+        "CanStart": yes(not u.refuse_manual_start and unit.load_state == "loaded"),
         "CanStop": yes(not u.refuse_manual_stop),
         "CanReload": yes(bool(unit.service.exec_reload) or unit.service.type == "notify-reload"),
         "CanIsolate": yes(u.allow_isolate),

@@ -67,7 +67,7 @@ class Views:
             "NeedDaemonReload": "yes" if unit.fragment_path and self.loader.changed(unit) else "no",
             "Job": str(job.id) if job else "",
             "ControlGroup": self.engine.record(name).cgroup,
-            "CanStart": "no" if unit.unit.refuse_manual_start else "yes",
+            "CanStart": "no" if unit.unit.refuse_manual_start or unit.load_state != "loaded" else "yes",
             "CanStop": "no" if unit.unit.refuse_manual_stop else "yes",
             "CanReload": "yes" if self.engine.can_reload(unit) else "no",
         }

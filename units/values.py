@@ -275,8 +275,9 @@ def parse_exit_code(text: str) -> int:
     """An exit status: 0..255 or a name without EXIT_ ("TEMPFAIL")."""
     if text in numbers.EXIT_STATUS:
         return numbers.EXIT_STATUS[text]
-    if text.isascii() and text.isdigit() and len(text) < 4 and int(text) < 256:
-        return int(text)
+    number = text.removeprefix("+")
+    if number.isascii() and number.isdigit() and len(number) < 4 and int(number) < 256:
+        return int(number)
     raise ValueProblem(f"cannot read {text!r} as an exit status", "write a number from 0 to 255 or a name such as TEMPFAIL")
 
 
@@ -284,7 +285,7 @@ def parse_cpu_set(text: str) -> frozenset[int]:
     """CPU numbers and ranges, split by blanks or commas: "0-3 6"."""
     cpus: set[int] = set()
     for word in text.replace(",", " ").split():
-        span = re.fullmatch(r"([0-9]{1,4})(?:-([0-9]{1,4}))?", word)
+        span = re.fullmatch(r"[+]?([0-9]{1,4})(?:-[+]?([0-9]{1,4}))?", word)
         low, high = (int(span[1]), int(span[2] or span[1])) if span else (1, 0)
         if low > high or high >= 8192:
             raise ValueProblem(f"cannot read {word!r} as CPU numbers", "write numbers and ranges such as 0-3 6")

@@ -61,7 +61,12 @@ def shown(text: str) -> dict[str, str]:
         ("LimitFSIZE=+5", "LimitFSIZE", "5"),
         ("LimitNICE=1:infinity\nLimitNICE=7", "LimitNICE", "7"),
         ("LimitCORE=4\nLimitCORE=18446744073709551615", "LimitCORE", "4"),
+        ("CPUWeight=+50", "CPUWeight", "50"),
+        ("TimerSlackNSec=+5", "TimerSlackNSec", "5"),
+        ("CPUAffinity='0' +2", "CPUAffinity", "0 2"),
+        ("KillMode=process\nKillMode=", "KillMode", "control-group"),
         # Signals and exit statuses
+        ("SuccessExitStatus=+3", "SuccessExitStatus", "3"),
         ("KillSignal=SIGIOT", "KillSignal", "15"),
         ("KillSignal=SIGCLD", "KillSignal", "15"),
         ("SuccessExitStatus=SIGRTMIN", "SuccessExitStatus", "RTMIN+0"),
@@ -93,6 +98,8 @@ def shown(text: str) -> dict[str, str]:
         ("RootDirectory=foo", "LoadState", "bad-setting"),
         ("U:SourcePath=rel", "SourcePath", ""),
         ("U:RequiresMountsFor=/a//b/ rel /c/../d", "RequiresMountsFor", "/a/b"),
+        ("U:RequiresMountsFor=/x /x\nU:RequiresMountsFor=/x", "RequiresMountsFor", "/x"),
+        ("ExecSearchPath=/x:/y\nExecSearchPath=/z/:rel\nExecSearchPath=/w//", "ExecSearchPath", "/x /y /w"),
         ("EnvironmentFile=/etc/../x\nEnvironmentFile=-/etc//y", "EnvironmentFiles", "/etc/y (ignore_errors=yes)"),
         ("ExecStart=/bin//echo", "ExecStart", "{ path=/bin/echo ; argv[]=/bin//echo ; ignore_errors=no ; start_time=[n/a] ; stop_time=[n/a] ; pid=0 ; code=(null) ; status=0/0 }"),
         # Lists
@@ -106,7 +113,9 @@ def shown(text: str) -> dict[str, str]:
         ("U:Wants=a\\x2db.service", "Wants", '"a\\\\x2db.service"'),
         ('U:Documentation="https://x/y" man:x', "Documentation", "https://x/y man:x"),
         ("Slice=%p.slice", "Slice", "a.slice"),
+        ("Slice=a.slice a.slice", "Slice", "system.slice"),
         ("Delegate=cpu memory", "Delegate", "yes"),
+        ("Delegate=junk", "Delegate", "yes"),
         # Users and groups: an odd name is none that exists; what is no number of a user keeps the unit from loading.
         ("User=junk user", "User", "junk user"),
         ("User=65535", "LoadState", "bad-setting"),

@@ -148,7 +148,7 @@ def _cpu_set(b: Builder, d: Directive, value: str, _: str) -> None:
     if value == "":
         b.reset(d.field)
     else:
-        b.put(d.field, b.fields.get(d.field, frozenset()) | values.parse_cpu_set(value))
+        b.put(d.field, b.fields.get(d.field, frozenset()) | values.parse_cpu_set(" ".join(b.words(d.name, value))))
 
 
 def _user(b: Builder, d: Directive, value: str, _: str) -> None:

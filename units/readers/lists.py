@@ -99,7 +99,9 @@ def _names(b: Builder, d: Directive, value: str, _: str) -> None:
 def _mounts(b: Builder, d: Directive, value: str, _: str) -> None:
     for word in b.words(d.name, value):
         try:
-            b.append(d.field, values.parse_path(word))
+            path = values.parse_path(word)
+            if path not in b.fields.get(d.field, ()):
+                b.append(d.field, path)
         except ValueProblem as error:
             b.warn(f"{d.name}=: {error}; it is ignored", error.hint)
 
@@ -115,6 +117,14 @@ def _documentation(b: Builder, d: Directive, value: str, _: str) -> None:
             b.warn(f"Documentation=: {word!r} is no URI and is ignored", "write https://..., file:/..., info:... or man:...")
 
 
+def _colon_paths(b: Builder, d: Directive, value: str, _: str) -> None:
+    """All of a line, or nothing of it."""
+    if value == "":
+        b.put(d.field, ())
+    else:
+        b.append(d.field, *[values.parse_path(b.soft(path)) for path in value.split(":") if path])
+
+
 READERS: dict[str, Reader] = {
     "command": _command,
     "exits": _exits,
@@ -125,5 +135,5 @@ READERS: dict[str, Reader] = {
     "names": _names,
     "mounts": _mounts,
     "documentation": _documentation,
-    "colonpaths": lambda b, d, v, _: b.put(d.field, tuple(p for p in b.soft(v).split(":") if p)),
+    "colonpaths": _colon_paths,
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from unitd.units import values
+from unitd.units import names, values
 from unitd.units.builder import Builder, Reader
 from unitd.units.directives import Directive
 from unitd.units.errors import ValueProblem
@@ -23,17 +23,18 @@ def checked(check: Callable[[str], object]) -> Reader:
 def _slice(b: Builder, d: Directive, value: str, _: str) -> None:
     text = b.kept = b.soft(value)
     name = text.removesuffix(".slice")
-    if not text.endswith(".slice") or (name != "-" and ("" in name.split("-") or "/" in name)):
+    if not names.is_valid_name(text) or not text.endswith(".slice") or (name != "-" and ("" in name.split("-") or "/" in name)):
         raise ValueProblem(f"cannot take {text!r} as a slice", "write a name such as web.slice or web-api.slice, or -.slice")
 
 
-def _delegate(text: str) -> None:
+def _delegate(b: Builder, d: Directive, value: str, _: str) -> None:
+    """What is no boolean is a yes, with the controllers that are known."""
     try:
-        values.parse_bool(text)
+        values.parse_bool(value or "yes")
     except ValueProblem:
-        unknown = set(text.split()) - {"cpu", "cpuacct", "cpuset", "io", "blkio", "memory", "devices", "pids", "bpf-firewall", "bpf-devices"}
+        unknown = set(value.split()) - {"cpu", "cpuacct", "cpuset", "io", "blkio", "memory", "devices", "pids", "bpf-firewall", "bpf-devices"}
         if unknown:
-            raise ValueProblem(f"cannot delegate {' '.join(sorted(unknown))}", "write yes, no, or names of controllers such as memory pids") from None
+            b.warn(f"Delegate=: cannot delegate {' '.join(sorted(unknown))}; it is ignored", "write yes, no, or names of controllers such as memory pids")
 
 
 def _shares(text: str) -> None:
@@ -51,5 +52,5 @@ READERS: dict[str, Reader] = {
     "cpus": checked(values.parse_cpu_set),
     "quotaperiod": checked(values.parse_timespan),
     "slice": _slice,
-    "delegate": checked(_delegate),
+    "delegate": _delegate,
 }

@@ -43,6 +43,9 @@ def _str(b: Builder, d: Directive, value: str, _: str) -> None:
 
 
 def _enum(b: Builder, d: Directive, value: str, words: str) -> None:
+    if value == "" and d.name == "KillMode":  # the one word that can be reset
+        b.reset(d.field)
+        return
     if value not in words.split(","):
         near = difflib.get_close_matches(value.lower(), words.split(","), 1)
         raise ValueProblem(f"cannot take {value!r}", f"did you mean {near[0]}?" if near else "one of " + words.replace(",", ", "))
@@ -142,7 +145,7 @@ def _job_mode(b: Builder, d: Directive, value: str, _: str) -> None:
 
 
 def _nsec(text: str) -> int | None:
-    match = re.fullmatch(r"\s*([0-9]{1,19})\s*(ns|nsec)?\s*", text)
+    match = re.fullmatch(r"\s*[+]?([0-9]{1,19})\s*(ns|nsec)?\s*", text)
     usec = None if match else values.parse_usec(text)
     return int(match[1]) if match else None if usec is None else usec * 1000
 
