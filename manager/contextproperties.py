@@ -16,6 +16,7 @@ from unitd.manager.controllers import host
 from unitd.manager.showwords import infinite, words, yes
 from unitd.manager.spawnspec import HARD_NOFILE, SOFT_NOFILE
 from unitd.units.errors import ValueProblem
+from unitd.units.implicit import slice_of
 from unitd.units.model import Unit
 from unitd.units.numbers import CAPABILITIES
 from unitd.units.service import bidirectional
@@ -118,7 +119,7 @@ def kill_properties(unit: Unit) -> dict[str, str]:
 
 def resource_properties(unit: Unit) -> dict[str, str]:
     """Directives of systemd.resource-control(5) from what the unit file says."""
-    found = {"Slice": _setting(unit, "Slice", str) or "system.slice", "Delegate": yes(bool(_setting(unit, "Delegate", _delegates)))}
+    found = {"Slice": slice_of(unit), "Delegate": yes(bool(_setting(unit, "Delegate", _delegates)))}
     quota = _setting(unit, "CPUQuota", parse_cpu_quota)
     found["CPUQuotaPerSecUSec"] = "infinity" if quota is None else format_seconds(quota)
     period = _setting(unit, "CPUQuotaPeriodSec", parse_timespan)

@@ -282,8 +282,7 @@ class Executor:
         if self._made_credentials.get(unit.name) != self.engine.record(unit.name).invocation:
             if stopping:
                 return ""
-            uid, gid = (mine if theirs is None else theirs for theirs, mine in ((user.uid, self.host.uid), (user.gid, self.host.gid)))
-            credentials.prepare(unit.exec, directory, uid, gid)
+            credentials.prepare(unit.exec, directory, self.host.uid if user.uid is None else user.uid, self.host.gid)
             self._made_credentials[unit.name] = self.engine.record(unit.name).invocation
         return directory
 

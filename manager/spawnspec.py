@@ -120,10 +120,9 @@ def build(unit: Unit, cmd: Command, role: str, ctx: SpawnContext) -> tuple[Spawn
 
 
 def environment(unit: Unit, ctx: SpawnContext, directories: Sequence[Sequence[object]] = ()) -> dict[str, str]:
-    """The final environment, later sources winning: manager, PassEnvironment=, system, Environment=, files; UnsetEnvironment= last."""
+    """The final environment, later sources winning: manager, system, PassEnvironment=, Environment=, files; UnsetEnvironment= last."""
     e = unit.exec
     env = _inherited(unit, ctx)
-    env.update({name: ctx.base_env[name] for name in e.pass_environment if name in ctx.base_env})
     user = ctx.user
     if user.name:
         env["USER"] = env["LOGNAME"] = user.name
@@ -164,6 +163,7 @@ def environment(unit: Unit, ctx: SpawnContext, directories: Sequence[Sequence[ob
         paths = [str(d[1]) for d in directories if d[0] == kind]
         if paths:
             env[variable] = ":".join(paths)
+    env.update({name: ctx.base_env[name] for name in e.pass_environment if name in ctx.base_env})
     env.update(e.environment)
     env.update(ctx.env_files)
     for word in e.unset_environment:
@@ -334,10 +334,11 @@ def _scheduling(unit: Unit, spec: SpawnSpec) -> None:
 
 
 def _privileges(unit: Unit, cmd: Command, ctx: SpawnContext, spec: SpawnSpec) -> None:
-    """`+` keeps everything, `!` keeps the user; supplementary groups are set all the same (case exec-075)."""
+    """`+` keeps everything, `!` keeps the user; the groups that come with the user are set all the same (case exec-075)."""
     e = unit.exec
-    if ctx.user.groups is not None:
-        spec["groups"] = list(ctx.user.groups)
+    groups = ctx.user.own_groups if cmd.privilege in ("+", "!") else ctx.user.groups
+    if groups is not None:
+        spec["groups"] = list(groups)
     if cmd.privilege == "+":
         return
     if cmd.privilege != "!":

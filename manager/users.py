@@ -30,6 +30,7 @@ class UserFacts(msgspec.Struct, frozen=True):
     name: str = ""
     home: str = ""
     shell: str = ""
+    own_groups: tuple[int, ...] | None = None  # those that come with the user, without SupplementaryGroups=
 
 
 def resolve_user(context: ExecContext, own_uid: int | None = None) -> UserFacts:
@@ -55,10 +56,12 @@ def resolve_user(context: ExecContext, own_uid: int | None = None) -> UserFacts:
             raise UserError(GROUP, "cannot set SupplementaryGroups=, because the manager is not root")
         return UserFacts(None, None, None, name, home, shell)
     groups: list[int] = []
+    own: tuple[int, ...] | None = None
     if context.user and gid != 0:
         groups += os.getgrouplist(name, gid if gid is not None else 0)
+        own = tuple(groups)
     groups += [g for g in extra if g not in groups]
-    return UserFacts(uid, gid, tuple(groups), name, home, shell)
+    return UserFacts(uid, gid, tuple(groups), name, home, shell, own)
 
 
 def _user(text: str, me: int) -> pwd.struct_passwd:

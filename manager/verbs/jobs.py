@@ -170,7 +170,9 @@ def explain(c: Context, unit: Unit, verb: str, result: str) -> list[str]:
         return [ended.format(unit.name)]
     limited = record.last_failure.startswith("start of the service was attempted")
     because = (record.last_failure if limited else WHY.get(record.result)) or record.last_failure or "it failed"
-    lines = [f"Job for {unit.name} failed because {because}.", f'See "unitctl status {unit.name}" and "unitctl logs {unit.name}" for details.']
+    if record.result == "success":  # a reload: the service itself is well
+        because = ""
+    lines = [f"Job for {unit.name} failed because {because}." if because else f"Job for {unit.name} failed.", f'See "unitctl status {unit.name}" and "unitctl logs {unit.name}" for details.']
     if limited:
         lines += [f'To force a start use "unitctl reset-failed {unit.name}"', f'followed by "unitctl start {unit.name}" again.']
     elif record.last_failure and record.last_failure != because:

@@ -31,9 +31,10 @@ def test_directories_with_symlinks() -> None:
 
 def test_credentials_are_read() -> None:
     unit, problems = read("SetCredential=a:x\\ny %n: z\nLoadCredential=b:/etc/hostname\nLoadCredential=c\nSetCredential=../d:x\nSetCredential=novalue\n")
-    assert unit.exec.set_credentials == (("a", b"x\ny a.service: z"),)
+    assert unit.exec.set_credentials == (("a", b"x\ny %n: z"),)
     assert unit.exec.load_credentials == (("b", "/etc/hostname"), ("c", ""))
     assert len(problems) == 2
+    assert read("SetCredential=a b:x\nSetCredential=c:y\nSetCredential=c:\n")[0].exec.set_credentials == (("a b", b"x"),)
 
 
 def test_secure_bits() -> None:

@@ -113,7 +113,7 @@ def shown(text: str) -> dict[str, str]:
         ("U:Wants=a\\x2db.service", "Wants", '"a\\\\x2db.service"'),
         ('U:Documentation="https://x/y" man:x', "Documentation", "https://x/y man:x"),
         ("Slice=%p.slice", "Slice", "a.slice"),
-        ("Slice=a.slice a.slice", "Slice", "system.slice"),
+        ("Slice=a.slice a.slice", "Slice", "system-a.slice"),
         ("Delegate=cpu memory", "Delegate", "yes"),
         ("Delegate=junk", "Delegate", "yes"),
         # Users and groups: an odd name is none that exists; what is no number of a user keeps the unit from loading.

@@ -13,7 +13,7 @@ from unitd.manager.users import UserError, UserFacts, resolve_user
 from unitd.units.model import Command, ExecContext, ExecDirectory, ServiceSection, Unit
 from unitd.units.specifiers import HostFacts
 
-NOBODY = UserFacts(65534, 65534, (65534,), "nobody", "/", "/usr/sbin/nologin")
+NOBODY = UserFacts(65534, 65534, (65534,), "nobody", "/", "/usr/sbin/nologin", (65534,))
 HOST = HostFacts(uid=0)
 
 
@@ -54,6 +54,11 @@ def test_order_of_sources() -> None:
     env = environment(u, SpawnContext("t", base_env=base, invocation="i", env_files=[("C", "file1"), ("C", "file2")]))
     del env["PATH"], env["SYSTEMD_EXEC_PID"]
     assert env == {"A": "pass", "B": "unit", "C": "file2", "E": "1", "INVOCATION_ID": "mine"}
+
+
+def test_variables_that_are_passed_on_win_over_the_users() -> None:
+    env = environment(unit(pass_environment=("USER",)), SpawnContext("t", base_env={"USER": "root"}, user=NOBODY))
+    assert (env["USER"], env["LOGNAME"]) == ("root", "nobody")
 
 
 def test_unprivileged_manager_passes_its_environment_on() -> None:
@@ -145,6 +150,15 @@ def test_a_descriptor_that_is_not_there() -> None:
     for setting in ("standard_input", "standard_output", "standard_error"):
         with pytest.raises(FileNotFoundError, match="=fd:x"):
             build(unit(**{setting: "fd:x"}), Command("/x", ("x",)), "ExecStart", SpawnContext("t"))
+
+
+def test_groups_by_prefix() -> None:
+    facts = resolve_user(ExecContext(user="daemon", supplementary_groups=("adm",)), 0)
+    only = resolve_user(ExecContext(group="daemon", supplementary_groups=("adm",)), 0)
+    for privilege, groups, without_user in (("", [1, 4], [4]), ("!!", [1, 4], [4]), ("!", [1], None), ("+", [1], None)):
+        command = Command("/x", ("x",), privilege=privilege)
+        assert spec_of(unit(), command, user=facts)["groups"] == groups
+        assert spec_of(unit(), command, user=only).get("groups") == without_user
 
 
 def test_privileges_by_prefix() -> None:

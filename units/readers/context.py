@@ -191,8 +191,8 @@ def _credential(b: Builder, d: Directive, value: str, _: str) -> None:
         return
     name, colon, rest = value.partition(":")
     name = b.soft(name)
-    if not re.fullmatch(r"[A-Za-z0-9_.@+-]{1,255}", name) or name in (".", ".."):
-        raise ValueProblem(f"cannot name a credential {name!r}", "letters, digits, _ . @ + -")
+    if not re.fullmatch(r"[ !-.0-9;-~]{1,255}", name) or name in (".", ".."):
+        raise ValueProblem(f"cannot name a credential {name!r}", "up to 255 printable ASCII characters without : and /")
     if d.name == "LoadCredential":
         path = b.soft(rest)
         if path and not path.startswith("/") and not _plain(path):
@@ -202,7 +202,9 @@ def _credential(b: Builder, d: Directive, value: str, _: str) -> None:
     if not colon:
         raise ValueProblem("cannot set a credential without a value", "write NAME:VALUE")
     text = "".join(word.text for word in execline.split('"' + rest.replace('"', '\\"') + '"', relaxed=True))
-    b.append(d.field, (name, b.soft(text).encode("utf-8", "surrogateescape")))
+    b.put(d.field, tuple(pair for pair in b.fields.get(d.field, ()) if pair[0] != name))
+    if text:  # without one it takes back what a line before gave
+        b.append(d.field, (name, text.encode("utf-8", "surrogateescape")))
 
 
 READERS: dict[str, Reader] = {
