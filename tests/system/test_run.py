@@ -170,8 +170,10 @@ def test_set_property(manager: Manager) -> None:
     assert bad.returncode == 1
     assert "77 is out of range" in bad.stderr
     assert (drop_in.read_text(), manager.show("web", "RestartUSec")) == (before, "9s")  # all or nothing
-    manager.ok("set-property", "--runtime", "web", "RestartSec=")
-    assert manager.show("web", "RestartUSec") == "100ms"
+    empty = manager.ctl("set-property", "--runtime", "web", "RestartSec=")  # means nothing in a unit file
+    assert (empty.returncode, "there is no value" in empty.stderr, manager.show("web", "RestartUSec")) == (1, True, "9s")
+    manager.ok("set-property", "--runtime", "web", "RestartSec=3")
+    assert manager.show("web", "RestartUSec") == "3s"
     assert "50-Nice.conf" in manager.ctl("revert", "web").stderr
     assert (manager.show("web", "RestartUSec"), manager.show("web", "Nice")) == ("1s", "0")
     assert alive(pid)
