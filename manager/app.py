@@ -140,12 +140,12 @@ class App:
                 self.engine.jobs_changed = True  # a later turn writes it, also when nothing else happens
                 if self.saving <= self.loop.time():
                     self.saving = self.loop.call_later(3, self.executor.later).when()
-        for name in forgotten:
+        self.executor.flush()
+        for name in forgotten:  # only now: the log of a template is that of its instances, whose processes were just asked for
             self.output.forget(name)
             self.bus.forget(name)
             if self.own_files.forget(name):
                 self.units.drop(name)
-        self.executor.flush()
         if self.unacknowledged:
             self.link.ack(self.unacknowledged)
             self.unacknowledged = 0
