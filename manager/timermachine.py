@@ -6,8 +6,8 @@ dead -> waiting (armed) -> running (the unit was activated and is up) -> waiting
 from __future__ import annotations
 
 import copy
-import hashlib
 import math
+import random
 
 from unitd.manager.states import ArmTimer, Deadline, DisarmTimer, Effect, Event, Finished, Log, Record
 from unitd.manager.triggering import DOWN, Step, is_down
@@ -74,7 +74,7 @@ def random_delay(unit: Unit, seed: str, jitter: float) -> float:
     if timer.randomized_delay <= 0 or math.isinf(timer.randomized_delay):
         return 0.0
     if timer.fixed_random_delay:
-        jitter = int.from_bytes(hashlib.sha256(f"{seed}:{unit.name}".encode("utf-8", "surrogateescape")).digest()[:7], "big") / 2**56
+        jitter = random.Random(f"{seed}:{unit.name}".encode("utf-8", "surrogateescape")).random()
     return jitter * timer.randomized_delay
 
 
