@@ -124,16 +124,17 @@ def encode(message: Request | Reply | EventBody | OutgoingEvent) -> bytes:
     try:
         return msgspec.json.encode(message)
     except UnicodeEncodeError:
-        return msgspec.json.encode(_scrub(msgspec.to_builtins(message)))
+        return msgspec.json.encode(scrub(msgspec.to_builtins(message)))
 
 
-def _scrub(value: Any) -> Any:
+def scrub(value: Any) -> Any:
+    """A value of which every text can be encoded as UTF-8."""
     if isinstance(value, str):
         return value.encode("utf-8", "backslashreplace").decode()
     if isinstance(value, dict):
-        return {_scrub(k): _scrub(v) for k, v in value.items()}
+        return {scrub(k): scrub(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_scrub(v) for v in value]
+        return [scrub(v) for v in value]
     return value
 
 

@@ -109,7 +109,11 @@ class Engine(Reactions):
     def carry_out(self, unit: Unit, effect: Effect) -> None:
         """One effect of the unit's machine."""
         handler = self.effects.get(type(effect), self.platform.perform)
-        handler(unit, self.record(unit.name), effect)
+        try:
+            handler(unit, self.record(unit.name), effect)
+        except OSError as error:  # what comes after it is carried out all the same: timers get a unit out of every state
+            about = f"{error.filename}: " if error.filename else ""
+            self.platform.log("error", f"{unit.name}: cannot carry out {type(effect).__name__}, because {about}{error.strerror or error}")
 
     def finished(self, name: str, effect: Finished) -> None:
         """The machine says a start, stop or reload is over; a restart goes on with its second half."""

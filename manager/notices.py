@@ -19,18 +19,20 @@ def notified(st: Step, event: Notified) -> None:
         r.status_errno = number
     if f.get("NOTIFYACCESS") in ("none", "main", "exec", "all"):
         r.notify_access = f["NOTIFYACCESS"]
-    if "MAINPID" in f and f["MAINPID"].isdigit() and int(f["MAINPID"]) != r.main_pid and r.sub not in DOWN:
-        pid = int(f["MAINPID"])
+    pid = number_of(f.get("MAINPID", ""))
+    if pid is not None and pid != r.main_pid and r.sub not in DOWN:
         r.main_pid = r.exec_main_pid = pid
         r.main_token, r.main_alien, r.main_known = f"pid:{pid}", True, False
-    if "WATCHDOG_USEC" in f and f["WATCHDOG_USEC"].isdigit():
-        r.watchdog_usec = int(f["WATCHDOG_USEC"])
+    usec = number_of(f.get("WATCHDOG_USEC", ""))
+    if usec is not None:
+        r.watchdog_usec = usec
         if r.sub in ("start-post", "running", *RELOADING):
             st.start_watchdog()
     if f.get("WATCHDOG") == "1" and "watchdog" in r.deadlines:
         st.start_watchdog()
-    if f.get("EXTEND_TIMEOUT_USEC", "").isdigit():
-        extend(st, int(f["EXTEND_TIMEOUT_USEC"]) / 1e6)
+    more = number_of(f.get("EXTEND_TIMEOUT_USEC", ""))
+    if more is not None:
+        extend(st, more / 1e6)
     if f.get("RELOADING") == "1":
         r.notify_state = "reloading"
         if r.sub == "running":
@@ -56,10 +58,16 @@ def notified(st: Step, event: Notified) -> None:
         watchdog_hit(st)
 
 
+def number_of(text: str) -> int | None:
+    """An unsigned number of 64 bits in decimal digits; None for anything else, which is as if it had not been said."""
+    number = int(text) if len(text) <= 20 and text.isascii() and text.isdigit() else -1
+    return number if 0 <= number < 1 << 64 else None
+
+
 def errno_of(text: str) -> int | None:
     """ERRNO=: a number up to 4095, as C writes it, or a name such as ENOENT in any case; None for anything else."""
     try:
-        number = int(text, 0) if text == text.rstrip() else -1
+        number = int(text, 0) if text == text.rstrip() and len(text) <= 20 else -1
     except ValueError:
         return next((number for number, name in errno.errorcode.items() if name == text.upper()), None)
     return number if 0 <= number <= 4095 else None

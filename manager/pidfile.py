@@ -59,10 +59,12 @@ def write(path: str, pid: int | None = None) -> None:
 
 
 def remove(path: str, pid: int | None = None) -> bool:
-    """Remove a PID file, given `pid` only if it names that process. False if it is not there or cannot be removed; never raises."""
+    """Remove a PID file, given `pid` only if it names that process. False if it is not there, no file, or cannot be removed; never raises."""
     if pid is not None and read_pid(path)[0] != pid:
         return False
     try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):  # PIDFile=/dev/null names nothing that is ours to remove
+            return False
         os.unlink(path)
     except OSError:
         return False

@@ -7,6 +7,7 @@ import os
 
 from unitd.manager.engine import Engine
 from unitd.manager.fdstore import FdStore
+from unitd.manager.notices import number_of
 from unitd.manager.processes import Processes
 from unitd.manager.states import Notified
 from unitd.manager.transitions import DOWN
@@ -41,8 +42,9 @@ class Senders:
             return
         if "MAINPID" in fields and not self._main_pid_ok(name, fields["MAINPID"], uid):
             log.warning("%s: MAINPID=%s is refused", name, fields.pop("MAINPID"))
-        if fields.get("MAINPID", "").isdigit() and int(fields["MAINPID"]) != record.main_pid:
-            self.processes.adopt(name, int(fields["MAINPID"]))
+        main = number_of(fields.get("MAINPID", ""))
+        if main is not None and main != record.main_pid:
+            self.processes.adopt(name, main)
         if fields.get("FDSTOREREMOVE") == "1":
             self.store.remove(name, fields.get("FDNAME", ""))
         elif fields.get("FDSTORE") == "1":
@@ -50,9 +52,9 @@ class Senders:
         self.engine.dispatch(name, Notified(pid, fields))
 
     def _main_pid_ok(self, name: str, text: str, uid: int) -> bool:
-        if not text.isdigit() or int(text) in (0, 1, os.getpid(), self.processes.warden_pid):
+        pid = number_of(text)
+        if pid is None or pid in (0, 1, os.getpid(), self.processes.warden_pid):
             return False
-        pid = int(text)
         if not os.path.exists(f"/proc/{pid}"):
             return False
         return self.processes.unit_of(pid) == name or uid == 0

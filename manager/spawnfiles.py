@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import shutil
 
+from unitd.manager import plainfile
 from unitd.units import envfile
 from unitd.units.model import ExecContext, Unit
 
@@ -17,8 +19,7 @@ def variables(context: ExecContext) -> list[tuple[str, str]]:
         paths = (sorted(glob.glob(pattern)) if glob.has_magic(pattern) else []) or [pattern]
         for path in paths:
             try:
-                with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
-                    found += envfile.parse_env_file(file.read())
+                found += envfile.parse_env_file(plainfile.read(path).decode("utf-8", "surrogateescape"))
             except OSError:
                 if not optional:
                     raise
@@ -33,6 +34,7 @@ def remove_runtime(unit: Unit, runtime_dir: str) -> None:
     for name in (*(link for _, link in directory.links), *directory.names):
         path = os.path.join(runtime_dir, name)
         if os.path.islink(path) or os.path.isfile(path):
-            os.unlink(path)
+            with contextlib.suppress(OSError):  # as with directories
+                os.unlink(path)
         else:
             shutil.rmtree(path, ignore_errors=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from unitd.bus.messages import scrub
 from unitd.manager import procinfo
 from unitd.manager.states import Record
 
@@ -138,7 +139,7 @@ class StateStore:
             self.db.execute("BEGIN")
             self.db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", self._owed_notes.items())
             self.db.executemany("DELETE FROM record WHERE name = ?", [(name,) for name, r in self._owed.items() if r is None])
-            self.db.executemany("INSERT OR REPLACE INTO record VALUES (?, ?)", [(r.name, msgspec.json.encode(r)) for r in self._owed.values() if r is not None])
+            self.db.executemany("INSERT OR REPLACE INTO record VALUES (?, ?)", [(r.name, _encode(r)) for r in self._owed.values() if r is not None])
             self.db.executemany("INSERT OR REPLACE INTO process VALUES (?, ?, ?, ?, ?)", processes)
             if jobs is not None:
                 self.db.executemany("DELETE FROM job WHERE unit = ?", [(unit,) for unit in self._written_jobs.keys() - jobs.keys()])
@@ -198,6 +199,14 @@ class StateStore:
             except sqlite3.Error as error:
                 log.error("cannot write %s, because %s", self.path, error)
         self.db.close()
+
+
+def _encode(record: Record) -> bytes:
+    """As JSON. Text that is not UTF-8 (names of files, in failures) is written with backslashes."""
+    try:
+        return msgspec.json.encode(record)
+    except UnicodeEncodeError:
+        return msgspec.json.encode(scrub(msgspec.to_builtins(record)))
 
 
 def _is_circumstance(error: Exception) -> bool:

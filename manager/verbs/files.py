@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable
 
 from unitd.bus.messages import Reply, Request
+from unitd.manager import plainfile
 from unitd.manager.jobs import Refused
 from unitd.manager.verbs.base import Context, failure, verb
 from unitd.units import install
@@ -24,8 +25,7 @@ async def cat(c: Context, request: Request) -> Reply:
             return reply
         for path in (unit.fragment_path, *unit.drop_in_paths):
             if path:
-                with open(path, encoding="utf-8", errors="backslashreplace") as file:
-                    files.append({"path": path, "text": file.read()})
+                files.append({"path": path, "text": plainfile.read(path).decode("utf-8", "backslashreplace")})
     return Reply(id=request.id, ok=True, data=files)
 
 

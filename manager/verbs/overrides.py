@@ -8,7 +8,7 @@ import re
 import shutil
 
 from unitd.bus.messages import Reply, Request
-from unitd.manager import livechange
+from unitd.manager import livechange, plainfile
 from unitd.manager.jobs import Refused
 from unitd.manager.transient import replace
 from unitd.manager.verbs.base import Context, verb
@@ -125,8 +125,7 @@ def settle(c: Context, name: str) -> None:
 def contents(path: str) -> bytes | None:
     """What is in a file; None if there is none."""
     try:
-        with open(path, "rb") as file:
-            return file.read()
+        return plainfile.read(path)
     except FileNotFoundError:
         return None
 

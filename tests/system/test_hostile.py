@@ -1,0 +1,55 @@
+"""What services and files may do to the manager: nothing."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from tests.harness import Manager
+
+SAYER = """
+import os, socket, sys, time
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+    s.connect(os.environ["NOTIFY_SOCKET"])
+    for text in ("READY=1", *sys.stdin.read().split(), "STATUS=said"):
+        s.send(text.encode())
+time.sleep(1000)
+"""
+
+
+def test_numbers_that_are_none(manager: Manager) -> None:
+    values = ["²", "١", "-1", "1.5", "0x10", "9" * 30, "9" * 400, "9" * 5000]
+    names = ["MAINPID", "WATCHDOG_USEC", "EXTEND_TIMEOUT_USEC", "ERRNO"]
+    (manager.base / "say.py").write_text(SAYER)
+    (manager.base / "words").write_text("\n".join(f"{name}={value}" for name in names for value in values))
+    manager.write("say.service", f"[Service]\nType=notify\nNotifyAccess=all\nExecStart=/usr/bin/env python3 {manager.base}/say.py\nStandardInput=file:{manager.base}/words\n")
+    manager.boot().ok("start", "say")
+    pid = manager.pid("say")
+    manager.wait_for("say.service", StatusText="said")
+    assert manager.pid("say") == pid
+    assert manager.show("say", "SubState") == "running"
+    manager.kill_manager()  # it can read what was remembered
+    assert manager.pid("say") == pid
+    assert "Traceback" not in manager.said()
+
+
+@pytest.mark.parametrize("optional", [True, False])
+def test_a_pipe_instead_of_an_environment_file(manager: Manager, optional: bool) -> None:
+    os.mkfifo(manager.base / "pipe")
+    manager.write("env.service", f"[Service]\nType=exec\nEnvironmentFile={'-' if optional else ''}{manager.base}/pipe\nExecStart=/bin/sleep 1000\n")
+    manager.boot()
+    pid = manager.manager_pid()
+    done = manager.ctl("start", "env")
+    assert done.returncode == (0 if optional else 1)
+    assert optional or f"{manager.base}/pipe: it is no regular file" in done.stderr
+    assert manager.manager_pid() == pid
+
+
+def test_a_pipe_instead_of_a_unit_file(manager: Manager) -> None:
+    os.mkfifo(manager.units / "pipe.service")
+    manager.boot()
+    pid = manager.manager_pid()
+    assert "it is no regular file" in manager.ctl("start", "pipe").stderr
+    assert "it is no regular file" in manager.ctl("cat", "pipe").stderr
+    assert manager.manager_pid() == pid
