@@ -167,3 +167,16 @@ def test_pending_connections_are_flushed_though_the_service_has_made_the_socket_
         assert client.recv(1) == b""
     manager.wait_for("flush.socket", SubState="listening")
     assert manager.show("flush.service", "ExecMainStatus") == "0"
+
+
+def test_one_connection_after_the_other_is_served_each_by_its_own_instance(manager: Manager) -> None:
+    path = str(manager.base / "each.sock")
+    program = manager.base / "each.py"
+    program.write_text("import socket\nc = socket.socket(fileno=3)\nc.sendall(c.recv(100).upper())\nprint('served', flush=True)\n")
+    manager.write("each.socket", f"[Socket]\nListenStream={path}\nAccept=yes\n")
+    manager.write("each@.service", f"[Service]\nExecStart={PYTHON} {program}\n")
+    manager.boot()
+    manager.ok("start", "each.socket")
+    for i in range(30):
+        assert ask(path, f"hello {i}".encode()) == f"HELLO {i}"
+    assert manager.show("each.socket", "NAccepted") == "30"
