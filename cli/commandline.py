@@ -24,6 +24,8 @@ VALUED = {
     "--preset-mode", "--legend", "--iterations", "--base-time",
 }  # fmt: skip
 
+#: What systemctl takes with any verb, and what says nothing to most.
+IGNORED = ("-l", "--full", "--no-legend", "--plain", "-a", "--all", "--no-ask-password", "--no-wall", "--no-reload", "--no-warn", "--system")
 #: Old names that systemctl still takes -> the verbs.
 LEGACY = {
     "condrestart": "try-restart", "condstop": "stop", "condreload": "try-reload-or-restart", "force-reload": "try-reload-or-restart",
@@ -97,6 +99,13 @@ def _options(verb: str, words: Sequence[str]) -> argparse.Namespace:
         load(verb).arguments(options, verb)
         found: argparse.Namespace = options.parse(words)
     except Unclear:
+        rest = [word for word in words if word not in IGNORED]
+        if len(rest) < len(words) and not {"-h", "--help"} & set(words):
+            try:
+                ignoring: argparse.Namespace = options.parse(rest)
+                return ignoring
+            except Unclear:
+                pass
         from unitd.cli.parser import parser_for
 
         return parser_for(verb).parse_intermixed_args(words)

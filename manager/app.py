@@ -106,6 +106,7 @@ class App:
         self.fd_store = FdStore(loop, self.link)
         self.sockets = Sockets(self.engine, self.executor, Listeners(loop, self.link))
         self.executor.passing = Passing(self.sockets, self.fd_store)
+        self.executor.remember(self.store)
         self.executor.cleaners.append(self.fd_store.release)
         self.views = Views(self.engine, self.loader, self.processes, self.output, self.paths, self.controllers)
         self.views.sources += [self.sockets.properties, lambda unit: {"NFileDescriptorStore": str(self.fd_store.count(unit.name))} if unit.type == "service" else {}]

@@ -8,6 +8,7 @@ from unitd.manager.jobs import Refused
 from unitd.manager.verbs import (  # noqa: F401 - importing them fills VERBS
     clean,
     control,
+    environment,
     files,
     jobs,
     kill,

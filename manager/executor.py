@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import random
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from unitd.manager.output import Output
     from unitd.manager.processes import Processes
     from unitd.manager.spec import SpawnSpec
+    from unitd.manager.store import StateStore
     from unitd.units.specifiers import HostFacts
 
 log = logging.getLogger("unitd")
@@ -78,6 +80,8 @@ class Executor:
         self._idle: list[int] = []  # write ends of pipes that Type=idle services wait on
         self._pid_file_watch: dict[str, Callable[[], None]] = {}
         self._environ = dict(os.environ)
+        self.given: dict[str, str] = {}  # by set-environment
+        self.note: Callable[[str, str], None] = lambda key, value: None  # keeps a word over the manager's death
         self._made_credentials: dict[str, str] = {}  # unit -> invocation
         #: Effects of one unit type only: class of the effect -> who carries it out. Filled by the parts that do.
         self.performers: dict[type[Any], Callable[[Unit, Record, Any], None]] = {}
@@ -87,6 +91,10 @@ class Executor:
         self.observers: list[Callable[[str, dict[str, Any]], None]] = []
         self.passing: Passing | None = None  # who knows what descriptors a command gets
         self.cleaners: list[Callable[[Unit, Record, bool], None]] = []  # told of a unit that is down, and whether it comes back at once
+
+    def remember(self, store: StateStore) -> None:
+        """Variables for all services outlive the manager in `store`."""
+        self.note, self.given = store.note, json.loads(store.recall("environment") or "{}")
 
     # -- clock and talk
 
@@ -248,6 +256,7 @@ class Executor:
             spawnspec.SpawnContext(
                 token=effect.token,
                 base_env=self._environ,
+                given=self.given,
                 invocation=record.invocation,
                 notify_socket=self.notify_path if access in ("exec", "all") or (access == "main" and main) else "",
                 watchdog_usec=watchdog if effect.role == "ExecStart" else 0,

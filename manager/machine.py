@@ -154,7 +154,7 @@ TABLE: dict[str, dict[type, Handler]] = {
     "reload-signal": _reloading,
     "reload-notify": _reloading,
     "stop": row(stop=stop_again),
-    "stop-watchdog": _stopping,
+    "stop-watchdog": row(stop=stop_starting, empty=empty_stopping),
     "stop-sigterm": _stopping,
     "stop-sigkill": _stopping,
     "stop-post": row(stop=stop_again),

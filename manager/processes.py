@@ -13,6 +13,9 @@ from unitd.manager import proctree
 from unitd.manager.cgroup import CgroupTree
 from unitd.manager.states import Record
 
+#: So long the warden may take to report the end of a process that it has inherited.
+REPORT = 2.0
+
 
 class Processes:
     """Bookkeeping of the manager about the warden's children. `on_empty(unit)` is called for a watched unit with nothing left."""
@@ -94,11 +97,12 @@ class Processes:
         try:
             fd = os.pidfd_open(pid)
         except OSError:
-            self.loop.call_soon(self._alien_gone, pid)
+            self.loop.call_soon(self._alien_gone, pid, 0)
             return
         self.alien_fds[pid] = fd
-        if self._parent(pid) != self.warden_pid:  # nobody else would tell us
-            self.loop.add_reader(fd, self._alien_gone, pid)
+        parent = self._parent(pid)
+        if parent != self.warden_pid:  # nobody else would tell us
+            self.loop.add_reader(fd, self._alien_gone, pid, parent)
 
     def in_care(self, pid: int) -> None:
         """The warden looks after this main process that is nobody's child of ours, and will report its end."""
@@ -106,13 +110,22 @@ class Processes:
         if fd >= 0:
             self.loop.remove_reader(fd)
 
-    def _alien_gone(self, pid: int) -> None:
-        unit = self.aliens.get(pid)
+    def _alien_gone(self, pid: int, parent: int) -> None:
+        """It ended; `parent` was its parent when it was adopted. If that died first, the warden reaps it, or has reaped it, and reports how it ended."""
         fd = self.alien_fds.get(pid, -1)
         if fd >= 0:
             self.loop.remove_reader(fd)
-        # Its parent may have died first: then the warden reaps it and reports how it ended.
-        if unit is not None and self._parent(pid) != self.warden_pid:
+        if self._parent(pid) == self.warden_pid:
+            return
+        if parent > 1 and not os.path.exists(f"/proc/{parent}"):
+            self.loop.call_later(REPORT, self._alien_unknown, pid)
+        else:
+            self._alien_unknown(pid)
+
+    def _alien_unknown(self, pid: int) -> None:
+        """Nobody says how it ended."""
+        unit = self.aliens.get(pid)
+        if unit is not None:
             self.exited(pid, "")
             self.on_alien_exit(unit, pid)
 

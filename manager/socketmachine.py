@@ -117,7 +117,7 @@ def opened(st: SocketStep, event: SocketsOpened) -> None:
 def chowned(st: SocketStep, event: SocketsChowned) -> None:
     if event.problem:
         trouble(st, event.problem)
-        st.enter_stop_pre("resources")
+        st.enter_stop_pre("exit-code")  # systemd's process for it exits with EXIT_USER or EXIT_GROUP
     else:
         st.enter_start_post()
 

@@ -46,6 +46,7 @@ class SpawnContext(msgspec.Struct, frozen=True):
 
     token: str  # becomes SpawnSpec.id
     base_env: Mapping[str, str] = msgspec.field(default_factory=dict)  # the manager's environment
+    given: Mapping[str, str] = msgspec.field(default_factory=dict)  # what set-environment added to it
     invocation: str = ""
     notify_socket: str = ""  # "" for NotifyAccess=none
     watchdog_usec: int = 0
@@ -122,7 +123,7 @@ def build(unit: Unit, cmd: Command, role: str, ctx: SpawnContext) -> tuple[Spawn
 def environment(unit: Unit, ctx: SpawnContext, directories: Sequence[Sequence[object]] = ()) -> dict[str, str]:
     """The final environment, later sources winning: manager, system, PassEnvironment=, Environment=, files; UnsetEnvironment= last."""
     e = unit.exec
-    env = _inherited(unit, ctx)
+    env = _inherited(unit, ctx) | dict(ctx.given)
     user = ctx.user
     if user.name:
         env["USER"] = env["LOGNAME"] = user.name
@@ -163,7 +164,8 @@ def environment(unit: Unit, ctx: SpawnContext, directories: Sequence[Sequence[ob
         paths = [str(d[1]) for d in directories if d[0] == kind]
         if paths:
             env[variable] = ":".join(paths)
-    env.update({name: ctx.base_env[name] for name in e.pass_environment if name in ctx.base_env})
+    passed = {**ctx.base_env, **ctx.given}
+    env.update({name: passed[name] for name in e.pass_environment if name in passed})
     env.update(e.environment)
     env.update(ctx.env_files)
     for word in e.unset_environment:

@@ -150,10 +150,10 @@ class Step:
             self.finish("start", "failed")
             return
         r.start_history, r.start_limit_hit = history, False
-        if not event.automatic:
+        if not event.automatic or r.flush_restarts:
             r.restart_attempt = 0
-            if r.flush_restarts:
-                r.n_restarts = 0
+        if r.flush_restarts:  # also by a restart that somebody asked for while an automatic one was under way
+            r.n_restarts = 0
         r.flush_restarts = False
         r.result = r.reload_result = "success"
         r.invocation = event.invocation

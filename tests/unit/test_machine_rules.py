@@ -8,7 +8,7 @@ import pytest
 
 from tests.unit.test_machine import Machine, commands
 from unitd.manager.notices import errno_of
-from unitd.manager.states import CLD_KILLED, Exit, Exited, Notified, Record, Reload, ResetFailed, Signal, Start, Stop, WatchEmpty, exit_status
+from unitd.manager.states import CLD_KILLED, Exit, Exited, Notified, Record, Reload, ResetFailed, Restarting, Signal, Start, Stop, WatchEmpty, exit_status
 from unitd.manager.verbs.kill import obstacle
 from unitd.units.errors import ValueProblem
 from unitd.units.model import ExitStatusSet, ServiceSection, Unit, UnitSection
@@ -171,3 +171,24 @@ def test_the_first_real_time_signal_has_its_offset() -> None:
 def test_whom_kill_reaches(name: str, whom: str, pids: tuple[int, int], problem: str) -> None:
     record = Record(name, main_pid=pids[0], control_pid=pids[1])
     assert obstacle(Unit(name, service=ServiceSection()), record, whom, True) == problem
+
+
+def test_a_stop_does_not_wait_for_the_answer_to_the_watchdogs_signal() -> None:
+    m = Machine(type="notify", watchdog=1.0, restart="always").start()
+    m.feed(Notified(m.record.main_pid, {"READY": "1"})).after(1.5)
+    assert m.state == ("stop-watchdog", "watchdog")
+    m.feed(Stop())
+    assert m.record.sub == "stop-sigterm" and m.signals() == [15]
+    m.main_exits(15, CLD_KILLED).empty().empty()
+    assert m.state == ("failed", "watchdog")
+
+
+def test_a_restart_by_hand_during_an_automatic_one_counts_anew() -> None:
+    m = Machine(restart="always", exec_start_pre=commands("pre")).start().control_exits(0).main_exits(1).empty().empty()
+    m.feed(Restarting())
+    m.feed(Start("ab" * 16, automatic=True)).born()
+    assert (m.record.sub, m.record.n_restarts) == ("start-pre", 1)
+    m.feed(Stop(restart=True)).control_exits(15).empty().empty()
+    assert m.record.sub in ("dead", "failed")
+    m.feed(Start("cd" * 16, automatic=True)).born()  # the job that was automatic has become the one that was asked for
+    assert (m.record.n_restarts, m.record.restart_attempt) == (0, 0)
