@@ -169,7 +169,7 @@ def test_a_bug_in_a_verb_is_an_error_reply_and_a_traceback_in_the_log(client: Cl
     reply = client.call("boom")
     assert reply.error is not None and (reply.ok, reply.error.code) == (False, "internal")
     assert client.call("status").ok
-    [record] = [r for r in caplog.records if r.levelname == "ERROR"]
+    [record] = [r for r in caplog.records if r.name == "unitd.bus.server" and r.levelname == "ERROR"]
     assert record.getMessage() == "a request (boom) could not be served"
     assert record.exc_info is not None and isinstance(record.exc_info[1], RuntimeError)
 
