@@ -103,9 +103,13 @@ def unescape(text: str) -> str:
 def escape_path(path: str) -> str:
     """Escape a path (systemd-escape --path). Raises ValueProblem for "." and anything with ".."."""
     parts = [part for part in path.split("/") if part and part != "."]
-    if ".." in parts or (not parts and "." in path.split("/")):
+    if ".." in parts or (not parts and path.startswith(".")) or any(map(_too_long, parts)):
         raise ValueProblem(f"cannot escape the path {path!r}", "use a path without . and ..")
     return escape("/".join(parts)) or "-"
+
+
+def _too_long(part: str) -> bool:
+    return len(part.encode("utf-8", "surrogateescape")) > NAME_MAX
 
 
 def unescape_path(text: str) -> str:
@@ -114,9 +118,17 @@ def unescape_path(text: str) -> str:
         return "/"
     path = unescape(text)
     parts = path.split("/")
-    if not text or "" in parts or "." in parts or ".." in parts:
+    if not text or "" in parts or "." in parts or ".." in parts or any(map(_too_long, parts)):
         raise ValueProblem(f"cannot turn {text!r} into a path", "write it the way systemd-escape --path does")
     return "/" + path
+
+
+def fill(template: str, text: str) -> str:
+    r"""The instance of a template for any text (systemd-escape --template): ("a@.service", "b/c-d") -> "a@b-c\x2dd.service". Raises ValueProblem."""
+    name = instance_name(template, escape(text))
+    if not text or not is_valid_name(name):
+        raise ValueProblem(f"cannot fill {template} in with {text!r}", "an instance has a name, and the whole no more than 255 characters")
+    return name
 
 
 def is_glob(text: str) -> bool:
@@ -133,9 +145,12 @@ def match(pattern: str, names: Iterable[str]) -> list[str]:
 
 
 def mangle(text: str) -> str:
-    """What a user typed -> a unit name (systemd-escape --mangle). Raises ValueProblem for what cannot be one."""
-    name = "".join(c if _VALID.fullmatch(c) else "".join(f"\\x{b:02x}" for b in c.encode("utf-8", "surrogateescape")) for c in text)
-    full = name if name.rpartition(".")[2] in TYPES and name.rpartition(".")[0] else name + ".service"
+    """What a user typed -> a unit name (systemd-escape --mangle); paths are those of mounts and devices. Raises ValueProblem for what cannot be one."""
+    if text.startswith("/") and ".." not in text.split("/"):
+        full = escape_path(text) + (".device" if text.startswith(("/dev/", "/sys/")) and text.strip("/") not in ("dev", "sys") else ".mount")
+    else:
+        name = "".join("-" if c == "/" else c if _VALID.fullmatch(c) else _hex(c) for c in text)
+        full = name if name.rpartition(".")[2] in TYPES and name.rpartition(".")[0] else name + ".service"
     if not is_valid_name(full):
         raise ValueProblem(f"cannot make a unit name of {text!r}")
     return full

@@ -26,7 +26,7 @@ def _mangled(word: str, verb: str) -> str:
     if any(c in word for c in "*?["):
         print(f"Glob pattern passed to {verb}, but globs are not supported for this.", file=sys.stderr)
         hint = ""
-    if word.startswith("/"):
+    if word.startswith("/") and ".." not in word.split("/"):
         from unitd.units.names import escape_path
 
         return escape_path(word) + (".device" if word.startswith(("/dev/", "/sys/")) else ".mount")

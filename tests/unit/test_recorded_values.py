@@ -6,11 +6,14 @@ import pytest
 
 from unitd.manager.properties import properties
 from unitd.manager.states import Record
+from unitd.units import names
 from unitd.units.envfile import parse_env_file
+from unitd.units.errors import ValueProblem
 from unitd.units.execline import expand_argv, parse_command_line, split
 from unitd.units.lexer import lex
 from unitd.units.parse import Defaults, build
 from unitd.units.specifiers import HostFacts
+from unitd.units.suffix import unit_names
 
 NAME = "a@x.service"
 
@@ -193,3 +196,26 @@ def test_an_instance_that_is_no_path(instance: str) -> None:
     assignments, _ = lex("[Service]\nExecStart=/bin/true %f\n", "/u/a@.service")
     built, _problems = build(f"a@{instance}.service", assignments, "/u/a@.service", HostFacts(), Defaults())
     assert built.load_state == "bad-setting"
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("/home/a b", "home-a\\x20b.mount"), ("/dev/sda", "dev-sda.device"), ("/sys/x", "sys-x.device"), ("/dev", "dev.mount"), ("/", "-.mount"), ("/.", "-.mount"),
+        ("a/b", "a-b.service"), ("./a", ".-a.service"), ("/..", "-...service"), ("é.socket", "\\xc3\\xa9.socket"), ("a.foo", "a.foo.service"),
+    ],
+)  # fmt: skip
+def test_names_as_they_are_typed(typed: str, name: str) -> None:
+    assert names.mangle(typed) == name
+    assert unit_names([typed]) == [name]
+
+
+@pytest.mark.parametrize(("text", "name"), [("a-b", "a@a\\x2db.service"), ("b/c", "a@b-c.service"), ("\\x2d", "a@\\x5cx2d.service"), (".", "a@\\x2e.service"), ("@", "a@\\x40.service")])
+def test_templates_filled_in_with_any_text(text: str, name: str) -> None:
+    assert names.fill("a@.service", text) == name
+
+
+@pytest.mark.parametrize("text", ["", "x" * 260])
+def test_what_no_template_takes(text: str) -> None:
+    with pytest.raises(ValueProblem):
+        names.fill("a@.service", text)

@@ -49,7 +49,7 @@ def test_escaping_as_systemd_does_it(case: dict[str, object]) -> None:
         elif op == "unescape --path":
             got = names.unescape_path(text)
         elif op.startswith("template "):
-            got = names.instance_name(op.split()[1], text)
+            got = names.fill(op.split()[1], text)
         else:
             got = names.mangle(text)
     except ValueProblem:
