@@ -42,7 +42,7 @@ class Builder:
         self.skipped = set[str]()  # drop-ins whose rest is ignored
         self.kept = ""  # what `settings` keeps of the line that is being read
         self.place = (fragment, 0)
-        self.resolve = resolver(name, fragment, host)
+        self.resolve = resolver(name, fragment, host, lambda: (self.settings.get(("Service", "Slice")) or [""])[-1])
 
     def warn(self, message: str, hint: str = "") -> None:
         """Note a warning at the line that is being read."""

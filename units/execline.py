@@ -114,7 +114,7 @@ def parse_command_line(text: str, resolve: Callable[[str], str]) -> list[Command
                 commands.append(_command(group, resolve))
             group = []
         else:
-            group.append(";" if word.raw == "\\;" else word.text)
+            group.append(";" if word.raw == "\\;" and group else word.text)
     if broken and group:
         raise ValueProblem(str(broken), broken.hint)
     if group:
@@ -143,6 +143,8 @@ def _command(words: list[str], resolve: Callable[[str], str]) -> Command:
     path = resolve(path)
     if not path or path.endswith("/"):
         raise ValueProblem(f"cannot run {words[0]!r}, because it names no program", "write an absolute path")
+    if any(c < " " or c in "\"'\\\x7f" for c in path):
+        raise ValueProblem(f"cannot run {path!r}, because a quote, a backslash or a control character is in its name", "name the program as it is, in quotes if it has blanks")
     if "/" in path and not path.startswith("/"):
         raise ValueProblem(f"cannot run {path!r}, because it is neither absolute nor a bare name", "write an absolute path")
     arguments = [resolve(w) for w in words[1:]]

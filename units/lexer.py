@@ -41,7 +41,7 @@ def lex(text: str, file: str) -> tuple[list[Assignment], list[Problem]]:
         whole = " ".join([*pending, line]).strip(" \t")
         pending = []
         if whole.startswith("["):
-            if not whole.endswith("]") or len(whole) < 2:
+            if not whole.endswith("]") or len(whole) < 2 or any(c < " " or c in "\"'\\\x7f" for c in whole):
                 problems.append(Problem("error", f"cannot read the section line {whole!r}, because it does not end in ]", file, first, "write [Unit], [Service] or [Install]"))
                 section = ""
             else:

@@ -160,6 +160,9 @@ class Loader(SearchPath):
         else:
             path = self.follow(path)
             state = self._read_into(path, assignments, problems, mtimes)
+            if state == "error":  # what is behind the bad line does not count, and drop-ins do not either
+                line = next((p.line for p in problems if p.severity == "error"), 0)
+                assignments = [a for a in assignments if a.line < line]
         passed = ""  # the socket that the [Socket] section of a service file stands for
         if carrier:
             for drop_in in self._drop_ins(carrier, [carrier]):
@@ -168,7 +171,7 @@ class Loader(SearchPath):
                 return Unit(name, load_state="not-found", names=aliases, mtimes=tuple(mtimes))
             assignments = socket.own_lines(assignments, ("Socket",))
         drop_ins = self._drop_ins(name, aliases)
-        for drop_in in drop_ins:
+        for drop_in in drop_ins if state == "loaded" else ():
             self._read_drop_in(drop_in, assignments, problems, mtimes)
         if name.endswith(".service") and not socket.accepts(assignments):
             passed = socket.shorthand(name, assignments)

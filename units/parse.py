@@ -13,7 +13,7 @@ from unitd.units.lexer import Assignment
 from unitd.units.model import ExecContext, InstallSection, KillContext, LogContext, ServiceSection, Unit, UnitSection
 from unitd.units.path import PathSection, finish_path
 from unitd.units.readers import READERS
-from unitd.units.service import finish_service
+from unitd.units.service import finish_service, unfinished
 from unitd.units.socket import SocketSection, finish_socket
 from unitd.units.specifiers import HostFacts
 from unitd.units.timer import TimerSection, finish_timer
@@ -111,8 +111,13 @@ def build(name: str, assignments: list[Assignment], fragment: str, host: HostFac
     `whole` is False when a file of the unit could not be read: then nothing is said about what is missing.
     """
     b = Builder(name, fragment, host, defaults)
+    beyond: Builder | None = None  # systemd reads no further than a line that keeps the unit from loading; what is wrong behind it is told all the same
     for assignment in assignments:
-        feed(b, assignment)
+        feed(beyond or b, assignment)
+        if b.bad and beyond is None:
+            beyond = Builder(name, fragment, host, defaults)
+    if beyond is not None:
+        b.problems += beyond.problems
     b.problems += b.noted.values()
     b.bad = b.bad or any(problem.severity == "error" for problem in b.noted.values())
     parts: dict[str, dict[str, Any]] = {part: {} for part in _PARTS}
@@ -130,8 +135,10 @@ def build(name: str, assignments: list[Assignment], fragment: str, host: HostFac
     parts["unit"].setdefault("start_limit_interval", defaults.start_limit_interval)
     parts["unit"].setdefault("start_limit_burst", defaults.start_limit_burst)
     finish = _FINISH.get(name.rpartition(".")[2])
-    if finish is not None and whole:
+    if finish is not None and whole and beyond is None:
         finish(b, parts)
+    elif name.endswith(".service"):
+        unfinished(b, parts)
     built = {part: _PARTS[part](**fields) for part, fields in parts.items()}
     settings = {key: tuple(v) for key, v in b.settings.items()}
     return Unit(name, load_state="bad-setting" if b.bad else "loaded", settings=settings, **built), b.problems

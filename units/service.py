@@ -15,6 +15,15 @@ def bidirectional(standard_input: str) -> bool:
     return standard_input in ("socket", "tty", "tty-force", "tty-fail") or standard_input.startswith("fd:")
 
 
+def unfinished(b: Builder, parts: dict[str, dict[str, Any]]) -> None:
+    """What a service has that was not read to its end: no type, if nobody said one, and the manager's defaults."""
+    service = parts["service"]
+    service.setdefault("type", "")
+    service.setdefault("timeout_start", b.defaults.timeout_start)
+    service.setdefault("timeout_stop", b.defaults.timeout_stop)
+    service.setdefault("restart_sec", b.defaults.restart_sec)
+
+
 def finish_service(b: Builder, parts: dict[str, dict[str, Any]]) -> None:
     """Defaults that depend on other directives, and what a service cannot be without (service_verify)."""
     service, defaults = parts["service"], b.defaults

