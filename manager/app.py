@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from unitd.bus.server import BusServer
-from unitd.manager import commands, events, ownunits, patience, procinfo, takeover, wire
+from unitd.manager import commands, events, firststart, ownunits, patience, procinfo, takeover, wire
 from unitd.manager.adoption import BUS, EVENTS, NOTIFY, Adoption
 from unitd.manager.cgroup import CgroupTree
 from unitd.manager.config import Config
@@ -51,7 +51,6 @@ from unitd.manager.unitcache import KeptUnits
 from unitd.manager.verbs.base import Context
 from unitd.manager.views import Views
 from unitd.manager.voice import Voice
-from unitd.units import pools, special
 from unitd.units.loader import Loader, default_unit_paths, host_facts
 
 log = logging.getLogger("unitd")
@@ -181,7 +180,7 @@ class App:
         self.open_doors()
         self.bus.publish(*events.manager("started", self.bus.instance, time.time()))
         if not self.adoption.continued and not self.stopping:
-            self.first_start()
+            firststart.begin(self.engine, self.loader, self.config.start, self.config.exit_on)
         if stopping := self.store.recall("stopping"):  # the last manager died over it
             self.exit_code = int(stopping)
             self.shutdown()
@@ -207,36 +206,6 @@ class App:
         """Have the warden notice when this process hangs."""
         limit = self.config.hang_timeout
         self.link.watch(limit, -1 if limit is None else self.selector.begin(limit))
-
-    def first_start(self) -> None:
-        wanted = self.config.start
-        with self.loader.batch():
-            for name in self.loader.list_files():
-                if "@." not in name:
-                    self.engine.unit(name)
-        names: list[str] = []
-        if wanted == "default":
-            names = ["default.target"]
-        elif wanted == "all":
-            names = [u.name for u in list(self.engine.graph.units.values()) if u.type in ("service", "socket", "target", "timer", "path") and "@." not in u.name]
-            names += [pools.target_of(name) for name in self.loader.list_files() if "@." in name and self.loader.load(name).service.instances]
-            for unit in list(self.engine.graph.units.values()):
-                if unit.load_state != "loaded" and unit.type == "service":
-                    log.error("cannot start %s: %s", unit.name, "; ".join(str(p) for p in unit.problems if p.severity == "error") or unit.load_state)
-            names = [n for n in names if self.engine.unit(n).load_state == "loaded"]
-            ours = [n for n in names if not special.is_systemds(os.path.dirname(self.engine.unit(n).fragment_path))]
-            if len(ours) < len(names):
-                log.warning("%d units in systemd's own directories are not started: what the machine boots with is for systemd", len(names) - len(ours))
-            names = ours
-        elif wanted != "none":
-            names = [n for n in wanted.split(",") if n]
-        if self.config.exit_on and self.config.exit_on not in names:
-            names.append(self.config.exit_on)
-        for name in names:
-            try:
-                self.engine.submit([name], "start")
-            except Refused as error:
-                log.error("cannot start %s: %s", name, error)
 
     async def reload_units(self) -> list[str]:
         """daemon-reload."""

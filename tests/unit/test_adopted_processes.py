@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.harness import PATIENCE
 from unitd.manager import processes
 from unitd.manager.processes import Processes
 from unitd.manager.states import Record
@@ -20,10 +21,16 @@ class Rig:
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
         self.gone: list[tuple[str, int]] = []
-        self.of = Processes(self.loop, None, 1, Record, lambda unit: None, lambda unit, pid: self.gone.append((unit, pid)))
+        self.told = asyncio.Event()
+        self.of = Processes(self.loop, None, 1, Record, lambda unit: None, self.hear)
 
-    def turn(self, seconds: float = 0.0) -> None:
-        self.loop.run_until_complete(asyncio.sleep(seconds))
+    def hear(self, unit: str, pid: int) -> None:
+        self.gone.append((unit, pid))
+        self.told.set()
+
+    def wait(self) -> None:
+        """Run the loop until an end is given up on."""
+        self.loop.run_until_complete(asyncio.wait_for(self.told.wait(), PATIENCE))
 
 
 @pytest.fixture
@@ -54,5 +61,5 @@ def test_the_wardens_report_of_one_that_it_inherited_is_waited_for(rig: Rig, mon
     monkeypatch.setattr(processes, "REPORT", 0.0)
     rig.of.aliens[other := ended()] = "b.service"
     rig.of._alien_gone(other, ended())
-    rig.turn(0.05)
+    rig.wait()
     assert rig.gone == [("b.service", other)]  # there was none

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.harness import ROOT
+from tests.harness import ROOT, UNITCTL
 from tests.unit.test_cli import Fake, ctl, environment
 from unitd.bus import client, plainjson, quick
 from unitd.cli.commandline import Usage, find_verb, parse
@@ -80,7 +80,7 @@ def test_what_is_not_plain_is_left_to_the_long_way(line: str) -> None:
 def test_the_bus_of_a_plain_command(fake: Fake) -> None:
     for bus in (fake.server.endpoint, fake.server.bus_path, str(fake.directory), os.path.relpath(fake.directory, ROOT), f"{fake.directory}/../{fake.directory.name}/"):
         done = subprocess.run(
-            [sys.executable, "-m", "unitd.cli.main", "--bus", bus, "is-active", "web"], cwd=ROOT, env=environment(None), capture_output=True, text=True, timeout=60, check=False
+            [*UNITCTL, "--bus", bus, "is-active", "web"], cwd=ROOT, env=environment(None), capture_output=True, text=True, timeout=60, check=False
         )
         assert (done.returncode, done.stderr) == (0, "")
     assert len(fake.requests) == 5
@@ -99,7 +99,7 @@ def test_the_installed_script(fake: Fake) -> None:
 def test_output_that_nobody_takes(fake: Fake) -> None:
     """A full disk is an error and no traceback's end is lost; a reader that has gone is none."""
     fake.answers["is-active"] = {"out": "active\n"}
-    words = [sys.executable, "-m", "unitd.cli.main", "is-active", "web"]
+    words = [*UNITCTL, "is-active", "web"]
     with open("/dev/full", "w") as full:
         done = subprocess.run(words, env=environment(fake), stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
     assert done.returncode == 1 and "No space left" in done.stderr
