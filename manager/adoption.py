@@ -57,6 +57,7 @@ class Adoption:
         self.ready: asyncio.Future[None] = app.loop.create_future()
         self.continued = False
         self.seen: set[str] = set()
+        self.inherited: set[str] = set()  # ids of processes that the manager before asked for, or meant to
         self.errors: dict[str, tuple[int, int, str]] = {}
         self.logger = (0, -1)  # pid, pidfd
         self.logger_born = 0.0
@@ -80,6 +81,7 @@ class Adoption:
             app.engine.unit(record.name)
             for token in (record.main_token, record.control_token):
                 if token:
+                    self.inherited.add(token)
                     app.processes.begin(record.name, token)
             if record.main_pid and record.main_alien:
                 app.processes.adopt(record.name, record.main_pid)
@@ -240,8 +242,8 @@ class Adoption:
             return
         unit = engine.unit(record.name)
         for token, pid in ((record.main_token, record.main_pid), (record.control_token, record.control_pid)):
-            if not token or token.startswith("pid:") or token in self.seen:
-                continue
+            if not token or token.startswith("pid:") or token in self.seen or token not in self.inherited:
+                continue  # what this manager has asked for, because of an exit that it was told of just now, is not asked for twice
             if pid == 0 and self.same_warden:
                 # The warden forgets nothing before it is told to: it was never asked.
                 self.app.executor.spawn(unit, record, Spawn(token, rebuild.role_of(token), record.command_index, False))
