@@ -99,8 +99,11 @@ def _escape(text: str, i: int) -> tuple[int, str | int]:
 
 
 def parse_command_line(text: str, resolve: Callable[[str], str]) -> list[Command]:
-    r"""The commands of one Exec*= line. `resolve` expands specifiers in a word. Raises ValueProblem; SplitProblem if it is the name of a program that
-    cannot be read, with which systemd drops the rest of the line and no more. Only a bare ; ends a command, and only a bare \; stands for one."""
+    r"""The commands of one Exec*= line. `resolve` expands specifiers in a word. Only a bare ; ends a command, and only a bare \; stands for one.
+
+    Raises SplitProblem where systemd drops the rest of the line and no more: the name of a program cannot be split off, or a command with the prefix -
+    is bad. Any other ValueProblem keeps the unit from loading.
+    """
     broken: SplitProblem | None = None
     try:
         words = split(text)
@@ -108,21 +111,37 @@ def parse_command_line(text: str, resolve: Callable[[str], str]) -> list[Command
         broken, words = error, error.words
     commands: list[Command] = []
     group: list[str] = []
+
+    def end() -> None:
+        if not group:
+            return
+        try:
+            commands.append(_command(group, resolve))
+        except ValueProblem as error:
+            raise _bad(group[0], error, commands) from None
+        group.clear()
+
     for word in words:
         if word.raw == ";":
-            if group:
-                commands.append(_command(group, resolve))
-            group = []
+            end()
         else:
             group.append(";" if word.raw == "\\;" and group else word.text)
     if broken and group:
-        raise ValueProblem(str(broken), broken.hint)
-    if group:
-        commands.append(_command(group, resolve))
+        raise _bad(group[0], broken, commands)
+    end()
     if broken:
         broken.commands = commands
         raise broken
     return commands
+
+
+def _bad(program: str, error: ValueProblem, before: list[Command]) -> ValueProblem:
+    """What to raise for a bad command, with the good ones before it."""
+    if "-" not in program[: len(program) - len(program.lstrip("@-:+!"))]:
+        return ValueProblem(str(error), error.hint)
+    dropped = SplitProblem(str(error), error.hint, [])
+    dropped.commands = before
+    return dropped
 
 
 def _command(words: list[str], resolve: Callable[[str], str]) -> Command:
@@ -182,7 +201,11 @@ def _expand_word(word: str, env: Mapping[str, str]) -> str:
         if word.startswith("$$", i):
             out.append("$")
             i += 2
-        elif word.startswith("${", i) and (end := word.find("}", i)) > 0:
+        elif word.startswith("${", i):
+            end = word.find("}", i)
+            if end < 0:  # not closed: all the rest is literal
+                out.append(word[i:])
+                break
             name = word[i + 2 : end]
             if ":" in name:  # ${VAR:-x} is literal in systemd 252 (case cmd-056)
                 out.append(word[i : end + 1])

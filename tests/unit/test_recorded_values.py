@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from unitd.manager.properties import properties
@@ -146,6 +147,10 @@ def shown(text: str) -> dict[str, str]:
         ("ExecStart=/bin/true %1", "LoadState", "bad-setting"),
         ("ExecStart=/bin/a\\\\b", "LoadState", "bad-setting"),
         ("ExecStart=\"/bin/a'b\"", "LoadState", "bad-setting"),
+        ("Type=oneshot\nExecStart=-rel/x\nExecStart=/bin/true", "LoadState", "loaded"),
+        ("Type=oneshot\nExecStart=-/bin/true ; rel/x", "LoadState", "bad-setting"),
+        ("Type=oneshot\nExecStart=/bin/true ; -rel/x ; rel/y", "LoadState", "loaded"),
+        ("Type=oneshot\nExecStart=/bin/true ; -/bin/true %1", "LoadState", "loaded"),
         ("BusName=junk", "Type", "simple"),
         # What keeps a unit from loading ends the reading.
         ("Restart=always\nWorkingDirectory=rel\nNice=5\nType=oneshot", "Nice", "0"),
@@ -182,6 +187,13 @@ def test_splitting(text: str, escapes: str, words: list[str]) -> None:
 def test_semicolons() -> None:
     commands = parse_command_line("/a ; /b \\; '\\;' \";\" x;", str)
     assert [c.argv for c in commands] == [("/a",), ("/b", ";", "\\;", ";", "x;")]
+
+
+@pytest.mark.parametrize(("word", "argument"), [("$$${$$V$V", "$${$$V$V"), ("${V", "${V"), ("a${V}${", "aone${"), ("${V}$$", "one$"), ("$${V}", "${V}")])
+def test_a_variable_that_is_not_closed(word: str, argument: str) -> None:
+    (command,) = parse_command_line("/a", str)
+    command = msgspec.structs.replace(command, argv=("/a", word))
+    assert expand_argv(command, {"V": "one"})[1] == argument
 
 
 @pytest.mark.parametrize(("value", "words"), [("'a b' c\\nd", ["a b", "cnd"]), ("a\\ b", ["a b"]), ("'a b", ["a b"])])

@@ -17,14 +17,10 @@ def _command(b: Builder, d: Directive, value: str, _: str) -> None:
         return
     try:
         b.append(d.field, *execline.parse_command_line(value, b.expanded))
-    except Fatal:
-        raise
-    except execline.SplitProblem as error:  # as in systemd: the program's name cannot be read, so the rest of the line is not there
+    except execline.SplitProblem as error:
         b.append(d.field, *error.commands)
         raise
     except ValueProblem as error:
-        if value.lstrip("@:+!").startswith("-"):
-            raise ValueProblem(str(error), error.hint) from None
         raise Fatal(str(error), error.hint) from None
 
 
