@@ -28,10 +28,10 @@ def timer(unit: Unit, record: Record) -> dict[str, str]:
             calendar.append(f"{{ OnCalendar={value.calendar} ; next_elapse={stamp(due / _SECOND) if due else '(null)'} }}")
         else:
             monotonic.append(f"{{ {value.base.removesuffix('Sec')}USec={format_seconds(value.seconds)} ; next_elapse={format_seconds(due)} }}")
+    values = {"TimersMonotonic": "\n".join(reversed(monotonic)), "TimersCalendar": "\n".join(reversed(calendar))}
     return {
         "Unit": triggered_unit(unit.name, section.unit),
-        "TimersMonotonic": "\n".join(reversed(monotonic)),
-        "TimersCalendar": "\n".join(reversed(calendar)),
+        **{key: value for key, value in values.items() if value},  # systemd does not print what is not there
         "OnClockChange": _yes(section.on_clock_change),
         "OnTimezoneChange": _yes(section.on_timezone_change),
         "NextElapseUSecRealtime": stamp(state.next / _SECOND),
@@ -53,7 +53,7 @@ def path(unit: Unit, record: Record) -> dict[str, str]:
     section = unit.path
     return {
         "Unit": triggered_unit(unit.name, section.unit),
-        "Paths": "\n".join(f"{spec.path} ({spec.kind})" for spec in section.specs),
+        **({"Paths": "\n".join(f"{spec.path} ({spec.kind})" for spec in reversed(section.specs))} if section.specs else {}),
         "MakeDirectory": _yes(section.make_directory),
         "DirectoryMode": f"{section.directory_mode:04o}",
         "Result": record.result,

@@ -241,3 +241,20 @@ def test_templates_filled_in_with_any_text(text: str, name: str) -> None:
 def test_what_no_template_takes(text: str) -> None:
     with pytest.raises(ValueProblem):
         names.fill("a@.service", text)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "key", "value"),
+    [
+        ("a.timer", "[Timer]\nOnActiveSec=5\n", "TimersCalendar", None),
+        ("a.timer", "[Timer]\nOnCalendar=daily\n", "TimersMonotonic", None),
+        ("a.timer", "[Timer]\nOnActiveSec=5\nUnit=b.service\nUnit=c.service\nUnit=\n", "Unit", "b.service"),
+        ("a.timer", "[Timer]\nOnActiveSec=5\nUnit=b@.service\n", "Unit", "b@a.service"),
+        ("a.path", "[Path]\nPathExists=/a\nPathChanged=/b//c\n", "Paths", "/b/c (PathChanged)\n/a (PathExists)"),
+        ("a.path", "[Path]\nPathExists=rel\n", "Paths", None),
+    ],
+)
+def test_what_show_prints_of_triggers(name: str, text: str, key: str, value: str | None) -> None:
+    assignments, _ = lex(text, f"/u/{name}")
+    built, _problems = build(name, assignments, f"/u/{name}", HostFacts(), Defaults())
+    assert properties(built, Record(name), {}).get(key) == value

@@ -42,15 +42,14 @@ def _watch(b: Builder, d: Directive, value: str, _: str) -> None:
 
 
 def _trigger(b: Builder, d: Directive, value: str, _: str) -> None:
-    if not value:
-        b.reset(d.field)
-        return
+    if b.fields.get(d.field):
+        raise ValueProblem(f"{b.fields[d.field]} is to be triggered already", "the first line counts; a unit triggers one other")
     name = b.soft(value)
     if not names.is_valid_name(name):
         raise ValueProblem(f"cannot use {name!r}, because it is no unit name", "a unit name looks like web.service")
     if name.rpartition(".")[2] == b.name.rpartition(".")[2]:
         raise ValueProblem(f"cannot trigger {name}, because it is of the same type", "name a service or a target")
-    b.put(d.field, name)
+    b.put(d.field, names.instance_for(name, b.name))
 
 
 READERS: dict[str, Reader] = {"timer": _timer, "watch": _watch, "trigger": _trigger}
