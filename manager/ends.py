@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from unitd.manager import restart
 from unitd.manager.states import CLD_EXITED, Empty, ExecDone, Exit, Exited, Log, PidFile, ReadPidFile, Signal, Spawned, WatchEmpty
-from unitd.manager.transitions import FINAL, RELOADING, STOPPING, UP, Step, commands
+from unitd.manager.transitions import FINAL, RELOADING, STARTING, STOPPING, UP, Step, commands
 
 
 def spawned(st: Step, event: Spawned) -> None:
@@ -87,6 +87,7 @@ def main_exited(st: Step, exit: Exit) -> None:
     elif r.sub == "start":
         if s.type == "oneshot":
             if result == "success" and r.command_index + 1 < len(s.exec_start):
+                st.arm("state", s.timeout_start)  # for each command anew
                 st.spawn("ExecStart", r.command_index + 1, main=True)
             elif result == "success":
                 st.enter_start_post()
@@ -141,6 +142,7 @@ def control_exited(st: Step, exit: Exit) -> None:
             how = f"exited with status {exit.status}" if exit.code == CLD_EXITED else f"was killed by signal {exit.status}"
             r.last_failure = f"a control process ({role}=) {how}"
     if result == "success" and index + 1 < len(lines) and role != "ExecStart" and r.sub not in STOPPING and r.sub not in FINAL:
+        st.arm("state", s.timeout_start if r.sub in (*STARTING, *RELOADING) else st.stop_timeout)  # for each command anew
         st.spawn(role, index + 1)
         return
     done = CONTROL_DONE.get(r.sub)

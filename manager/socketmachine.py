@@ -240,6 +240,7 @@ def exited(st: SocketStep, event: Exited) -> None:
         how = f"exited with status {event.exit.status}" if event.exit.code == CLD_EXITED else f"was killed by signal {event.exit.status}"
         r.last_failure = f"a command ({role}=) {how}" + (f" at step {event.exit.step}" if event.exit.step else "")
     if result == "success" and index + 1 < len(lines) and r.sub in ("start-pre", "start-post", "stop-pre", "stop-post"):
+        st.arm("state", st.u.socket.timeout)  # for each command anew
         st.spawn(role, index + 1)
     else:
         command_done(st, result)

@@ -192,3 +192,26 @@ def test_a_restart_by_hand_during_an_automatic_one_counts_anew() -> None:
     assert m.record.sub in ("dead", "failed")
     m.feed(Start("cd" * 16, automatic=True)).born()  # the job that was automatic has become the one that was asked for
     assert (m.record.n_restarts, m.record.restart_attempt) == (0, 0)
+
+
+def test_every_command_has_the_whole_timeout_to_itself() -> None:
+    for service, exits in (
+        ({"exec_start_pre": commands("one", "two", "three")}, "control"),
+        ({"type": "oneshot", "exec_start": commands("one", "two", "three")}, "main"),
+    ):
+        m = Machine(timeout_start=5.0, **service).start()
+        for _ in range(2):
+            m.after(4)
+            m.control_exits(0) if exits == "control" else m.main_exits(0)
+        m.after(4)
+        assert m.record.result == "success" and m.record.sub in ("start-pre", "start")
+        m.after(2)
+        assert m.record.result == "timeout"
+
+
+def test_every_command_of_the_way_down_has_the_whole_timeout_to_itself() -> None:
+    m = Machine(timeout_stop=5.0, exec_stop=commands("one", "two")).start()
+    m.feed(Stop()).born().after(4).control_exits(0).after(4)
+    assert m.state == ("stop", "success")
+    m.after(2)
+    assert m.record.result == "timeout"
