@@ -166,10 +166,8 @@ def start_done(st: Step, result: str) -> None:
         st.enter_signal("stop-sigterm", result)
     elif st.s.pid_file:
         st.do(ReadPidFile(guess=False))
-    elif st.s.guess_main_pid:
-        st.do(ReadPidFile(guess=True))
     else:
-        st.enter_start_post()
+        st.do(ReadPidFile(guess=True))
 
 
 def start_post_done(st: Step, result: str) -> None:
@@ -177,6 +175,8 @@ def start_post_done(st: Step, result: str) -> None:
         st.enter_signal("stop-sigterm", result)
     elif st.s.pid_file:
         st.do(ReadPidFile(guess=False))  # ExecStartPost= may have written it
+    elif st.s.type == "forking" and not st.main_alive:
+        st.do(ReadPidFile(guess=True))  # is anything there at all?
     else:
         st.enter_running("success")
 
@@ -235,9 +235,9 @@ def pid_file(st: Step, event: PidFile) -> None:
         return
     if event.pid or not st.s.pid_file or (r.sub == "start" and st.s.exec_start_post):
         if r.sub == "start":
-            st.enter_start_post()
+            st.enter_start_post(event.empty)
         else:
-            st.enter_running("success")
+            st.enter_running("success", event.empty)
     else:
         if event.reason:
             st.do(Log("warning", f"{st.u.name}: {event.reason}; waiting for it until the start timeout"))

@@ -328,7 +328,8 @@ class Executor:
             return
         members = self.processes.members(unit.name, record)
         if guess:
-            pid, reason = procinfo.main_pid_guess(members, self.processes.warden_pid), ""
+            look = unit.service.guess_main_pid and record.sub == "start"
+            pid, reason = procinfo.main_pid_guess(members, self.processes.warden_pid) if look else 0, ""
         else:
             pid, reason = pidfile.read_pid(unit.service.pid_file)
             if pid and (pid == 1 or not os.path.exists(f"/proc/{pid}") or (pid not in members and not self.processes.ours(pid))):
@@ -339,7 +340,7 @@ class Executor:
                 self._pid_file_watch.pop(unit.name)()
         if pid:
             self.processes.adopt(unit.name, pid)
-        self.engine.dispatch(unit.name, PidFile(pid, reason))
+        self.engine.dispatch(unit.name, PidFile(pid, reason, empty=not members))
 
     def _watch_pid_file(self, unit: Unit) -> None:
         """Read again when something changes in the PID file's directory."""

@@ -56,7 +56,7 @@ class SocketStep(Step):
         else:
             self.enter_start_post()
 
-    def enter_start_post(self) -> None:
+    def enter_start_post(self, empty: bool = False) -> None:
         if not self.run("start-post", "ExecStartPost"):
             self.enter_listening()
 

@@ -200,10 +200,11 @@ class Notified(msgspec.Struct, frozen=True):
 
 
 class PidFile(msgspec.Struct, frozen=True):
-    """What the PID file (or the guess, when there is none) says. pid 0: nothing usable, with the reason."""
+    """What the PID file (or the guess, when there is none) says. pid 0: nothing usable, with the reason. `empty`: no process of the unit is left at all."""
 
     pid: int
     reason: str = ""
+    empty: bool = False
 
 
 class ResetFailed(msgspec.Struct, frozen=True):

@@ -170,8 +170,8 @@ class Step:
             return
         self.next_role("condition")
 
-    def next_role(self, sub: str) -> None:
-        """Enter the first state from `sub` on that has commands to run."""
+    def next_role(self, sub: str, empty: bool = False) -> None:
+        """Enter the first state from `sub` on that has commands to run. `empty`: nothing of the unit runs, that is sure."""
         for state in STARTING[STARTING.index(sub) :]:
             role = ROLE_OF[state]
             if state == "start":
@@ -181,7 +181,7 @@ class Step:
                 self.enter(state, self.s.timeout_start)
                 self.spawn(role)
                 return
-        self.enter_running("success")
+        self.enter_running("success", empty)
 
     def enter_start(self) -> None:
         if not self.s.exec_start:  # a oneshot that only stops something
@@ -193,10 +193,10 @@ class Step:
         self.enter("start", INFINITY if simple else self.s.timeout_start)
         self.spawn("ExecStart", main=self.s.type != "forking")
 
-    def enter_start_post(self) -> None:
+    def enter_start_post(self, empty: bool = False) -> None:
         self.r.start_succeeded = True
         self.start_watchdog()
-        self.next_role("start-post")
+        self.next_role("start-post", empty)
 
     def start_watchdog(self) -> None:
         seconds = self.r.watchdog_usec / 1e6 if self.r.watchdog_usec >= 0 else self.s.watchdog

@@ -61,6 +61,11 @@ def finish_service(b: Builder, parts: dict[str, dict[str, Any]]) -> None:
         )
     if kind == "oneshot" and service.get("restart") in ("always", "on-success"):
         refuse(f"cannot load the service, because Restart={service['restart']} does not go with Type=oneshot", "use Restart=on-failure")
+    forced = service.get("restart_force_exit_status")
+    if kind == "oneshot" and forced is not None and (forced.codes or forced.signals):
+        refuse("cannot load the service, because RestartForceExitStatus= does not go with Type=oneshot", "use Restart=on-failure")
+    if kind == "oneshot" and service.get("exit_type") == "cgroup":
+        refuse("cannot load the service, because ExitType=cgroup does not go with Type=oneshot", "leave ExitType= out")
     if kind == "dbus" and not service.get("bus_name"):
         refuse("cannot load the service, because Type=dbus needs BusName=", "unitd does not support Type=dbus; use Type=notify")
     elif kind == "dbus":

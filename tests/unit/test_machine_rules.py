@@ -8,7 +8,23 @@ import pytest
 
 from tests.unit.test_machine import Machine, commands
 from unitd.manager.notices import errno_of
-from unitd.manager.states import CLD_KILLED, Exit, Exited, Notified, Record, Reload, ResetFailed, Restarting, Signal, Start, Stop, WatchEmpty, exit_status
+from unitd.manager.states import (
+    CLD_KILLED,
+    Exit,
+    Exited,
+    Notified,
+    PidFile,
+    ReadPidFile,
+    Record,
+    Reload,
+    ResetFailed,
+    Restarting,
+    Signal,
+    Start,
+    Stop,
+    WatchEmpty,
+    exit_status,
+)
 from unitd.manager.verbs.kill import obstacle
 from unitd.units.errors import ValueProblem
 from unitd.units.model import ExitStatusSet, ServiceSection, Unit, UnitSection
@@ -30,6 +46,8 @@ def test_success_exit_status_counts_for_every_command(service: dict[str, Any], r
     m = Machine(success_exit_status=THREE, **service).start()
     assert m.record.control_role == role
     m.control_exits(3)
+    if role == "ExecStart":
+        m.feed(PidFile(0))
     assert m.state == (sub, "success")
 
 
@@ -45,6 +63,7 @@ def test_success_exit_status_counts_for_the_commands_of_the_way_down() -> None:
 def test_a_forking_service_whose_parent_is_ended_by_sigterm_is_no_failure() -> None:
     m = Machine(type="forking", guess_main_pid=False).start()
     m.feed(Exited(m.record.control_token, m.record.control_pid, Exit(CLD_KILLED, 15)))
+    m.feed(PidFile(0))
     assert m.state == ("running", "success")
 
 
@@ -215,3 +234,15 @@ def test_every_command_of_the_way_down_has_the_whole_timeout_to_itself() -> None
     assert m.state == ("stop", "success")
     m.after(2)
     assert m.record.result == "timeout"
+
+
+def test_a_forking_service_that_left_nothing_behind_is_never_up() -> None:
+    m = Machine(type="forking", exec_start_post=commands("post"), exec_stop_post=commands("last"), timeout_stop=1.0).start().control_exits(0)
+    m.feed(PidFile(0, empty=False)).born()
+    assert m.record.sub == "start-post"
+    m.control_exits(0)
+    assert ReadPidFile(guess=True) in m.effects
+    m.feed(PidFile(0, empty=True)).empty().empty()
+    assert m.record.sub == "stop-post" and ("start", "done") not in m.finished()
+    m.after(9).empty().empty()
+    assert m.state == ("failed", "timeout") and ("start", "failed") in m.finished()
