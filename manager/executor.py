@@ -198,6 +198,7 @@ class Executor:
             fds.append(reader)
             self._close_after.append(reader)
             self._idle.append(writer)
+        room.check_passed(len(set(fds)))
 
     def flush(self) -> None:
         """Send the spawn requests of this turn in one message."""

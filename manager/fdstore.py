@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from unitd.manager.room import MOST_PASSED
 from unitd.manager.states import Record
 from unitd.units.model import Unit
 from unitd.units.socket import is_fd_name
@@ -23,6 +24,8 @@ STORE = "fdstore"
 _KCMP = {"x86_64": 312, "aarch64": 272}.get(os.uname().machine)
 _KCMP_FILE = 0
 _libc = ctypes.CDLL(None, use_errno=True)
+#: Of one unit: beside its sockets and its output they have to fit into one message.
+MOST = MOST_PASSED - 20
 
 
 @dataclass(frozen=True)
@@ -51,8 +54,9 @@ class FdStore:
         for fd in fds:
             if any(same_file(entry.fd, fd) for entry in have):
                 continue
-            if len(have) >= unit.service.file_descriptor_store_max:
-                log.warning("%s: a descriptor is not kept, because FileDescriptorStoreMax=%d", unit.name, unit.service.file_descriptor_store_max)
+            if len(have) >= min(unit.service.file_descriptor_store_max, MOST):
+                most = f"FileDescriptorStoreMax={unit.service.file_descriptor_store_max}" if len(have) < MOST else f"{MOST} is the most that can be passed on"
+                log.warning("%s: a descriptor is not kept, because %s", unit.name, most)
                 continue
             entry = Entry(label, os.dup(fd), poll)
             have.append(entry)

@@ -225,6 +225,8 @@ def _renumbered(spec: SpawnSpec, place: list[int]) -> SpawnSpec:
         copy["stderr"] = place[copy["stderr"]]
     if "execfd" in copy:
         copy["execfd"] = place[copy["execfd"]]
+    if "idle" in copy:
+        copy["idle"] = place[copy["idle"]]
     if "listen" in copy:
         copy["listen"] = [place[i] for i in copy["listen"]]
     return copy

@@ -10,6 +10,16 @@ import resource
 RESERVE = 128
 
 
+#: So many can be passed to one process: one message to the warden carries 250, and some of them are unitd's own.
+MOST_PASSED = 240
+
+
+def check_passed(count: int) -> None:
+    """Raises OSError (E2BIG) for a process that would get more descriptors than a message can carry."""
+    if count > MOST_PASSED:
+        raise OSError(errno.E2BIG, f"it would get {count} descriptors, and {MOST_PASSED} is the most; try fewer sockets, or a smaller FileDescriptorStoreMax=")
+
+
 def check(coming: int = 0, role: str = "") -> None:
     """Raises OSError (EMFILE) when no descriptor is left for a service. The lowest free number tells: all below it are in use.
 

@@ -53,3 +53,28 @@ def test_a_pipe_instead_of_a_unit_file(manager: Manager) -> None:
     assert "it is no regular file" in manager.ctl("start", "pipe").stderr
     assert "it is no regular file" in manager.ctl("cat", "pipe").stderr
     assert manager.manager_pid() == pid
+
+
+KEEPER = """
+import array, os, socket, time
+kept = int(os.environ.get("LISTEN_FDS", "0"))
+with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as s:
+    s.connect(os.environ["NOTIFY_SOCKET"])
+    for _ in range(0 if kept else 300):
+        fd = os.memfd_create("x")
+        s.sendmsg([b"FDSTORE=1"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))])
+        os.close(fd)
+    s.send(b"READY=1\\nSTATUS=was passed %d" % kept)
+time.sleep(1000)
+"""
+
+
+def test_more_descriptors_than_can_be_passed(manager: Manager) -> None:
+    (manager.base / "keep.py").write_text(KEEPER)
+    manager.write("keep.service", f"[Service]\nType=notify\nFileDescriptorStoreMax=1000\nExecStart=/usr/bin/env python3 {manager.base}/keep.py\nRestart=always\n")
+    manager.write("other.service", "[Service]\nType=exec\nExecStart=/bin/sleep 1000\n")
+    manager.boot().ok("start", "keep")
+    manager.expect("a descriptor is not kept, because 220 is the most that can be passed on")
+    assert manager.show("keep", "NFileDescriptorStore") == "220"
+    manager.ok("restart", "keep", "other")
+    assert manager.show("keep", "StatusText") == "was passed 220"

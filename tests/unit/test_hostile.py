@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.graphs import engine, run, unit
-from unitd.manager import pidfile, plainfile
+from unitd.manager import pidfile, plainfile, room
+from unitd.manager.link import _renumbered
 from unitd.manager.notices import errno_of, number_of
+from unitd.manager.spec import SpawnSpec
 from unitd.manager.states import Cleanup, Record
 from unitd.manager.store import StateStore
 
@@ -65,3 +67,15 @@ def test_an_effect_that_fails_takes_none_with_it() -> None:
     assert run(made, outside, "a.service", "stop") == ["done"]
     assert made.active("a.service") == "inactive"
     assert "a.service: cannot carry out Cleanup, because /run/x: No space left on device" in outside.logged
+
+
+def test_each_descriptor_of_a_request_is_renumbered() -> None:
+    spec: SpawnSpec = {"id": "a", "path": "/bin/true", "argv": ["true"], "env": [], "stdin": 0, "stdout": 1, "stderr": 2, "execfd": 3, "idle": 4, "listen": [5, 0]}
+    new = _renumbered(spec, [10, 11, 12, 13, 14, 15])
+    assert (new["stdin"], new["stdout"], new["stderr"], new["execfd"], new["idle"], new["listen"]) == (10, 11, 12, 13, 14, [15, 10])
+
+
+def test_so_many_descriptors_can_be_passed() -> None:
+    room.check_passed(room.MOST_PASSED)
+    with pytest.raises(OSError, match="smaller FileDescriptorStoreMax="):
+        room.check_passed(room.MOST_PASSED + 1)
