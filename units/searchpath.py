@@ -15,6 +15,8 @@ from unitd.units import names, special
 
 #: What changed less than this before it was read may have changed again unseen: times of files tick (ns).
 FRESH = 20_000_000
+#: How many links an alias may lead over.
+HOPS = 8
 _FOLDERS = (".d", ".wants", ".requires", ".upholds")
 
 
@@ -79,28 +81,30 @@ class SearchPath:
 
     def find(self, name: str) -> str | None:
         """Path of the file, link or directory called `name`; the first directory wins. systemd's own files for built-in targets do not count."""
-        found: str | None = None
-        built_in = name in special.TARGETS or name in special.ALIASES
-        for directory in (*self.paths, *self.late):
-            listing = self.listing(directory)
-            if name in listing and not (built_in and special.is_systemds(directory)) and (not listing[name] or self._holds(directory, name, listing[name])):
-                found = os.path.join(directory, name)
-                break
+        found = self._find(name, HOPS)
         self._answered(self.find, (name,), found)
         return found
 
-    def _holds(self, directory: str, name: str, link: str) -> bool:
+    def _find(self, name: str, hops: int) -> str | None:
+        built_in = name in special.TARGETS or name in special.ALIASES
+        for directory in (*self.paths, *self.late):
+            listing = self.listing(directory)
+            if name in listing and not (built_in and special.is_systemds(directory)) and (not listing[name] or self._holds(directory, name, listing[name], hops)):
+                return os.path.join(directory, name)
+        return None
+
+    def _holds(self, directory: str, name: str, link: str, hops: int = HOPS) -> bool:
         """Does the link `name` count? Not one that leads nowhere, nor an alias of another type or kind: an instance is an alias of its template or of an
-        instance of the same name, a template of a template, all others of what has no @ (unit_validate_alias_symlink_or_warn() of systemd)."""
-        if not os.path.exists(os.path.join(directory, name)):
-            return False
+        instance of the same name, a template of a template, all others of what has no @ (unit_validate_alias_symlink_or_warn() of systemd). What an alias
+        leads to is looked for by name, in all directories."""
         target = self._alias_target(directory, link)
         if not target or target == name:
-            return True
+            return os.path.exists(os.path.join(directory, name))
         (_, ours, suffix), (_, theirs, other) = names.split(name), names.split(target)
-        if suffix != other:
+        if suffix != other or not hops or not (theirs in (ours, "") if ours else theirs == ours):
             return False
-        return theirs in (ours, "") if ours else theirs == ours
+        template = names.template_of(target)
+        return self._find(target, hops - 1) is not None or (template is not None and self._find(template, hops - 1) is not None)
 
     def _alias_target(self, directory: str, link: str) -> str:
         """The unit that a link in a unit directory is another name of; empty if it leads to a file elsewhere, which is a unit of its own."""
@@ -135,7 +139,7 @@ class SearchPath:
 
     def resolve(self, name: str) -> str:
         """The unit that `name` is an alias of (by symlink, or built in), or `name`."""
-        for _ in range(8):
+        for _ in range(HOPS):
             path = self.find(name)
             if path is None and (template := names.template_of(name)) is not None:
                 path = self.find(template)  # an alias of a template holds for its instances

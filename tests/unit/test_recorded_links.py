@@ -54,6 +54,15 @@ def test_links(tmp_path: Path, files: dict[str, str], name: str, found: tuple[st
         assert unit.name == name
 
 
+def test_an_alias_leads_to_a_name_in_any_directory(tmp_path: Path) -> None:
+    put(tmp_path, {"etc/a.service": BASE, "run/b.service": "-> a.service", "run/b.service.d/x.conf": "[Unit]\nDescription=d\n", "run/c.service": "-> none.service"})
+    loader = Loader([str(tmp_path / "etc"), str(tmp_path / "run")])
+    for name in ("a.service", "b.service"):
+        unit = loader.load(name)
+        assert (unit.name, unit.names, unit.unit.description) == ("a.service", ("a.service", "b.service"), "d")
+    assert (loader.load("c.service").name, loader.load("c.service").load_state) == ("c.service", "not-found")
+
+
 def test_the_file_of_an_instance_that_is_linked_to_its_template(tmp_path: Path) -> None:
     assert load(tmp_path, {"a@.service": BASE, "a@x.service": "-> a@.service"}, "a@x.service").fragment_path == str(tmp_path / "a@.service")
 
