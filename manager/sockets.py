@@ -264,6 +264,10 @@ class Sockets:
             self.engine.dispatch(socket_name, ServiceState(record.sub, record.start_limit_hit, name in self.engine.jobs, others))
 
     def _instance_changed(self, name: str, record: Record) -> None:
+        if record.sub in ("exited", "auto-restart"):  # the instance is still there, its connection is over
+            self.open[record.socket].pop(name, None)
+            self._hang_up(name)
+            return
         if record.sub not in ("dead", "failed") or name in self.engine.jobs:
             return
         self.open[record.socket].pop(name, None)
@@ -308,7 +312,7 @@ class Sockets:
     def resume(self) -> None:
         """Watch again what was listening; sockets that were lost with the warden are made anew."""
         for name, record in list(self.engine.records.items()):
-            if record.socket and record.active not in ("inactive", "failed"):
+            if record.socket and record.sub not in ("dead", "failed", "exited", "auto-restart"):
                 self.open[record.socket][name] = record.peer
             if not name.endswith(".socket") or record.sub not in OPEN:
                 continue

@@ -97,6 +97,7 @@ def translate(text: str, units: Path) -> str:
     """A recorded fact in unitd's places and words."""
     text = text.replace("/run/systemd/system", str(units)).replace("/etc/systemd/system", str(units.parent / "etc")).replace("journalctl -xeu", "unitctl logs")
     text = text.replace('Job failed. See \\"journalctl -xe\\" for', 'Job failed. See \\"unitctl status\\" for')
+    text = text.replace("See 'journalctl -xe' for details.", "See 'unitctl status' of what it requires for details.")
     return text.replace("systemctl", "unitctl")
 
 

@@ -180,3 +180,17 @@ def test_one_connection_after_the_other_is_served_each_by_its_own_instance(manag
     for i in range(30):
         assert ask(path, f"hello {i}".encode()) == f"HELLO {i}"
     assert manager.show("each.socket", "NAccepted") == "30"
+
+
+def test_a_connection_counts_no_longer_than_its_process(manager: Manager) -> None:
+    path = str(manager.base / "stay.sock")
+    program = manager.base / "stay.py"
+    program.write_text("import socket\nc = socket.socket(fileno=3)\nc.sendall(c.recv(100).upper())\n")
+    manager.write("stay.socket", f"[Socket]\nListenStream={path}\nAccept=yes\nMaxConnections=1\n")
+    manager.write("stay@.service", f"[Service]\nType=oneshot\nRemainAfterExit=yes\nExecStart={PYTHON} {program}\n")
+    manager.boot()
+    manager.ok("start", "stay.socket")
+    for _ in range(2):  # the first instance stays, and yet there is room for the second
+        assert ask(path, b"hello") == "HELLO"
+        manager.wait_for("stay.socket", NConnections="0")
+    assert manager.show("stay.socket", "NAccepted") == "2"
