@@ -62,7 +62,8 @@ def failing_step(st: Step, exit: Exit, role: str, ignored: bool) -> None:
     """Say which set-up step failed in the child, if one did; also when the failure does not count (prefix -)."""
     if not exit.step:
         return
-    said = f"{role}= failed at step {exit.step} (exit code {exit.status}, {exit.reason or f'errno {exit.errno}'})"
+    because = exit.reason or (f"errno {exit.errno}" if exit.errno else "")
+    said = f"{role}= failed at step {exit.step} (exit code {exit.status}{because and ', '}{because})"
     if ignored:
         st.do(Log("warning", f"{st.u.name}: {said}; ignored, because of its prefix -"))
     else:

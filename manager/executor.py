@@ -346,8 +346,13 @@ class Executor:
     def _watch_pid_file(self, unit: Unit) -> None:
         """Read again when something changes in the PID file's directory."""
         if unit.name not in self._pid_file_watch:
-            stop = inotify.watch(self.loop, os.path.dirname(unit.service.pid_file), lambda: self._read_pid_file(unit, False))
+            stop = inotify.watch(self.loop, os.path.dirname(unit.service.pid_file), lambda: self._directory_changed(unit))
             self._pid_file_watch[unit.name] = stop
+
+    def _directory_changed(self, unit: Unit) -> None:
+        """Others may be busy in there: what has been said once is not said again for each of their files."""
+        if pidfile.read_pid(unit.service.pid_file)[0]:
+            self._read_pid_file(unit, False)
 
     def cleanup(self, unit: Unit, record: Record, effect: Cleanup) -> None:
         if unit.name in self._pid_file_watch:

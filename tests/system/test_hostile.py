@@ -78,3 +78,19 @@ def test_more_descriptors_than_can_be_passed(manager: Manager) -> None:
     assert manager.show("keep", "NFileDescriptorStore") == "220"
     manager.ok("restart", "keep", "other")
     assert manager.show("keep", "StatusText") == "was passed 220"
+
+
+def test_a_busy_directory_of_a_pid_file(manager: Manager) -> None:
+    (manager.base / "pids").mkdir()
+    late = manager.base / "late.sh"
+    late.write_text(f"while [ ! -e {manager.base}/go ]; do sleep 0.01; done\necho $$ > {manager.base}/pids/late\nexec sleep 1000\n")
+    manager.write("late.service", f"[Service]\nType=forking\nPIDFile={manager.base}/pids/late\nExecStart=/bin/sh -c '/bin/sh {late} &'\n")
+    manager.boot().ok("start", "--no-block", "late")
+    manager.expect("waiting for it until the start timeout")
+    with manager.client() as client:
+        for i in range(20):
+            (manager.base / "pids" / f"other{i}").touch()
+            client.ping()  # it had a turn
+    (manager.base / "go").touch()
+    manager.wait_for("late", ActiveState="active", SubState="running")
+    assert manager.said().count("waiting for it until the start timeout") <= 3
