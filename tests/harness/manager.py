@@ -163,7 +163,8 @@ class Manager:
         return [pid for pid in self.below() if processes.names(pid)[1].startswith("unitd")]
 
     def services(self) -> list[str]:
-        """The command lines of what it runs, in order."""
+        """The command lines of what it runs, in order, none of it still between fork and exec: there a child looks like the warden."""
+        poll(lambda: not any("/manager/warden.py" in processes.command_line(pid) for pid in processes.children(self.warden)), "a child does not exec")
         lines = (processes.command_line(pid) for pid in marked(self.base.name))
         return sorted(line for line in lines if line and not line.startswith("unitd: ") and "/manager/" not in line and "unitd.manager" not in line)
 
