@@ -52,7 +52,7 @@ class Keeper:
         self.stillborn = 0  # how many in a row failed before that
         self.timer = -1  # goes off when it stays in one turn of its loop for too long
         self.limit = patience.LIMIT
-        self.due: dict[str, float] = {}  # what to do when: start, stopped, answer, kill, leave
+        self.due: dict[str, float] = {}  # what to do when: start, begin, stopped, answer, kill, leave
         self._writable = False
         self.spare: tuple[int, _socket.socket] | None = None  # pid of a manager in reserve, and our end of its conversation
 
@@ -66,6 +66,9 @@ class Keeper:
             self.due["start"] = self.born + patience.LONGEST_PAUSE
             return
         self.pid, self.live, self.greeted, self.ready = pid, False, False, False
+        limit = patience.begin_limit(os.environ.get(patience.HANG, ""), self.stillborn)
+        if limit != float("inf"):
+            self.due["begin"] = self.born + limit
         self.channel, self._writable = wire.Channel(ours), False
         self.epoll.register(ours.fileno(), select.EPOLLIN)
         if self.spare is not None:
@@ -141,7 +144,7 @@ class Keeper:
             self.epoll.unregister(self.timer)
             os.close(self.timer)
             self.timer = -1
-        for what in ("stopped", "answer", "kill"):
+        for what in ("begin", "stopped", "answer", "kill"):
             self.due.pop(what, None)
 
     def ended(self, status: int, error: tuple[int, int, str] | None, alone: bool) -> None:
@@ -206,6 +209,7 @@ class Keeper:
     def watch(self, limit: float | None, fds: list[int]) -> None:
         """The manager is ready. With a timer, which is set for `limit` seconds while it is busy (`heartbeat`), it is to be watched."""
         self.ready = True
+        self.due.pop("begin", None)
         if os.environ.get(patience.STANDBY) == "1" and self.spare is None:
             self.due.setdefault("reserve", time.monotonic() + patience.RESERVE_AFTER)
         if limit is not None and fds and self.timer < 0:
@@ -234,6 +238,8 @@ class Keeper:
             return
         elif what == "kill":
             os.kill(self.pid, signal.SIGKILL)
+        elif what == "begin":
+            self._replace(f"it is not ready after {time.monotonic() - self.born:.0f} s", _LAST_WORDS)
         elif what == "stopped" and patience.is_stopped(self.pid):
             self._replace(f"it is stopped for more than {self.limit:g} s", 0.0)
         elif what == "answer":

@@ -160,6 +160,7 @@ def begin(config: Config, lock: int, given: dict[str, list[int]]) -> None:
         environ[takeover.SYSTEMD] = "1"
         environ[takeover.FORGET] = " ".join(found.forget)
     environ[patience.STANDBY] = str(int(config.standby))
+    environ[patience.HANG] = "inf" if config.hang_timeout is None else str(config.hang_timeout)
     found.bag.store[takeover.LOCK] = [lock]
     takeover.become_warden(found.bag, environ)
 

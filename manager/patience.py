@@ -9,6 +9,10 @@ LIMIT = 30.0
 LONGEST_PAUSE = 5.0
 #: Environment: shall there be a manager in reserve; and is this one it.
 STANDBY, RESERVE = "UNITD_STANDBY", "UNITD_RESERVE"
+#: Environment: hang_timeout= in seconds, for a manager that has not told it yet; "inf" or nothing: none is replaced while it begins.
+HANG = "UNITD_HANG_TIMEOUT"
+#: A manager may take so many times as long to begin as for a turn of its loop.
+_BEGIN = 6.0
 #: Seconds after a manager got ready, so that the start of the two is not one.
 RESERVE_AFTER = 2.0
 _FAULTS = (signal.SIGSEGV, signal.SIGBUS, signal.SIGILL, signal.SIGFPE, signal.SIGABRT, signal.SIGSYS, signal.SIGTRAP)
@@ -38,6 +42,14 @@ def words(code: int) -> str:
         return signal.Signals(-code).name
     except ValueError:
         return f"signal {-code}"
+
+
+def begin_limit(hang: str, stillborn: int) -> float:
+    """Seconds until a manager has to be ready, infinity for no limit: twice as long after each that was not, for machines that are that slow."""
+    try:
+        return float(hang) * _BEGIN * 2.0 ** min(stillborn, 6)
+    except ValueError:
+        return float("inf")
 
 
 def is_stopped(pid: int) -> bool:

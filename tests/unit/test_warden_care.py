@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
+from pathlib import Path
 
 from tests.unit.test_warden_process import Stage, kill_manager, stage
+from unitd.manager import patience
+from unitd.manager.bag import Bag
+from unitd.manager.child import Surroundings
 from unitd.manager.heartbeat import BeatingSelector
+from unitd.manager.keeper import Keeper
+from unitd.manager.spawner import Spawner
 
 __all__ = ["stage"]
 
@@ -80,3 +87,31 @@ def test_the_new_warden_goes_on(stage: Stage) -> None:
     assert [(kid[0], kid[1]) for kid in after.alive] == [(child, "a")]
     os.kill(child, signal.SIGUSR1)
     assert after.status("a") == -signal.SIGUSR1
+
+
+def test_one_that_never_gets_ready(tmp_path: Path) -> None:
+    stage = Stage(tmp_path, {"UNITD_HANG_TIMEOUT": "0.1"})
+    try:
+        pids = [stage.manager()[2] for _ in range(2)]  # neither says anything
+        talk, strings, pid = stage.manager()
+        talk.link.hello()
+        talk.link.watch(None, -1)  # ready
+        assert len({*pids, pid}) == 3
+        kill_manager(strings, pid)
+        assert stage.manager()[2] not in pids
+    finally:
+        stage.close()
+
+
+def test_one_that_is_ready_is_not_waited_for() -> None:
+    with select.epoll() as epoll:
+        keeper = Keeper(["/bin/true"], Spawner(Surroundings(2, (1024, 4096))), epoll, Bag())
+        keeper.due["begin"] = 1.0
+        keeper.watch(None, [])
+        assert keeper.due == {}
+
+
+def test_how_long_a_beginning_may_take() -> None:
+    assert patience.begin_limit("30.0", 0) == 180.0
+    assert [patience.begin_limit("1", n) for n in (1, 2, 6, 50)] == [12.0, 24.0, 384.0, 384.0]
+    assert patience.begin_limit("inf", 3) == patience.begin_limit("", 0) == float("inf")
