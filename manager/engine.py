@@ -32,6 +32,7 @@ from unitd.manager.states import (
     Restarting,
     Signal,
     Spawn,
+    Start,
     Stop,
     WatchEmpty,
 )
@@ -95,10 +96,12 @@ class Engine(Reactions):
         before, now = self.record(name), self.platform.now()
         record, effects = machine(before, unit, event, now, self.platform.jitter())
         self.records[name] = record
+        if isinstance(event, Start):
+            self.stamp(record, "Condition", "Assert")
         if record.exec_main_pid != before.exec_main_pid and record.exec_main_pid:
-            record.stamps = {**record.stamps, "ExecMainStart": self.platform.realtime()}
+            self.stamp(record, "ExecMainStart")
         if record.exec_main_code and not before.exec_main_code:
-            record.stamps = {**record.stamps, "ExecMainExit": self.platform.realtime()}
+            self.stamp(record, "ExecMainExit")
         self.changed.add(name)
         self.platform.later()
         for message in events.of_step(before, record, event, effects, now, self.platform.realtime()):
@@ -138,20 +141,18 @@ class Engine(Reactions):
             self.platform.log("error", f"cannot restart {unit.name}: {error}")
             self.dispatch(unit.name, Stop())
 
+    def stamp(self, record: Record, *names: str) -> None:
+        """Note in the record that this happens now, by both clocks."""
+        at, now = self.platform.realtime(), self.platform.now()
+        record.stamps = {**record.stamps, **dict.fromkeys(names, at), **{name + "Monotonic": now for name in names}}
+
     def note_change(self, unit: Unit, record: Record, change: Changed) -> None:
         """Timestamps, subscribers, and what other units make of it."""
         old, new, at = ACTIVE_OF[change.old_sub], ACTIVE_OF[change.new_sub], self.platform.realtime()
-        record.stamps = {**record.stamps, "StateChange": at}
         up, was_up = new in ("active", "reloading"), old in ("active", "reloading")
         down, was_down = new in ("inactive", "failed"), old in ("inactive", "failed")
-        if up and not was_up:
-            record.stamps["ActiveEnter"] = at
-        if was_up and not up:
-            record.stamps["ActiveExit"] = at
-        if down and not was_down:
-            record.stamps["InactiveEnter"] = at
-        if was_down and not down:
-            record.stamps["InactiveExit"] = at
+        happened = {"ActiveEnter": up and not was_up, "ActiveExit": was_up and not up, "InactiveEnter": down and not was_down, "InactiveExit": was_down and not down}
+        self.stamp(record, "StateChange", *(name for name, so in happened.items() if so))
         self.changed.add(unit.name)
         self.platform.publish(*events.changed(record, change, at))
         for waiter in self.change_waiters.pop(unit.name, []):

@@ -103,8 +103,7 @@ def _service(unit: Unit, record: Record) -> dict[str, str]:
         "ReloadSignal": str(s.reload_signal),
         "NonBlocking": yes(s.non_blocking),
         "Sockets": words(s.sockets),
-        "ExecMainStartTimestamp": stamp(record.stamps.get("ExecMainStart", 0.0)),
-        "ExecMainExitTimestamp": stamp(record.stamps.get("ExecMainExit", 0.0)),
+        **_stamps(record, "ExecMainStart", "ExecMainExit"),
         "ExecMainPID": str(record.exec_main_pid),
         "ExecMainCode": str(record.exec_main_code),
         "ExecMainStatus": str(record.exec_main_status),
@@ -221,8 +220,7 @@ def _unit(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str
         "UnitFileState": extra.get("UnitFileState", ""),
         "UnitFilePreset": "enabled" if unit.fragment_path else "",
     }
-    for name in _STAMPS:
-        found[name + "Timestamp"] = stamp(record.stamps.get(name, 0.0))
+    found |= _stamps(record, *_STAMPS)
     found |= {
         "CanStart": yes(not u.refuse_manual_start and unit.load_state == "loaded"),
         "CanStop": yes(not u.refuse_manual_stop),
@@ -244,8 +242,7 @@ def _unit(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str
         "JobTimeoutAction": u.job_timeout_action,
         "ConditionResult": yes(record.condition_result and _tried(record)),
         "AssertResult": yes(record.assert_result and _tried(record)),
-        "ConditionTimestamp": stamp(record.stamps.get("Condition", 0.0)),
-        "AssertTimestamp": stamp(record.stamps.get("Assert", 0.0)),
+        **_stamps(record, "Condition", "Assert"),
         "LoadError": f'org.freedesktop.systemd1.NoSuchUnit "Unit {unit.name} not found."' if unit.load_state == "not-found" else "",
         "Transient": yes(is_transient(unit.fragment_path)),
         "Perpetual": "no",
@@ -259,6 +256,15 @@ def _unit(unit: Unit, record: Record, extra: Mapping[str, str]) -> dict[str, str
         "InvocationID": record.invocation,
         "CollectMode": u.collect_mode,
     }
+    return found
+
+
+def _stamps(record: Record, *names: str) -> dict[str, str]:
+    """The properties of timestamps, each for people and in microseconds of CLOCK_MONOTONIC (0: it has not happened)."""
+    found = {}
+    for name in names:
+        found[name + "Timestamp"] = stamp(record.stamps.get(name, 0.0))
+        found[name + "TimestampMonotonic"] = str(int(record.stamps.get(name + "Monotonic", 0.0) * 1e6))
     return found
 
 

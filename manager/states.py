@@ -1,7 +1,7 @@
 """Vocabulary of the deciding part: a unit's record, the events that reach it and the effects it asks for.
 
 States are systemd's (systemctl(1), org.freedesktop.systemd1(5)). SubState decides ActiveState (`ACTIVE_OF`).
-Times named `*_at` are CLOCK_MONOTONIC seconds, timestamps in `Record.stamps` are CLOCK_REALTIME seconds for showing only.
+Times named `*_at` are CLOCK_MONOTONIC seconds, timestamps in `Record.stamps` are CLOCK_REALTIME seconds for showing only, each with one of CLOCK_MONOTONIC.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Record:
     condition_result: bool = False
     assert_result: bool = False
     last_failure: str = ""  # one sentence: why the unit failed, for start and status
-    stamps: dict[str, float] = field(default_factory=dict)  # ActiveEnter ActiveExit InactiveEnter InactiveExit StateChange ExecMainStart ExecMainExit -> realtime
+    stamps: dict[str, float] = field(default_factory=dict)  # ActiveEnter ActiveExit InactiveEnter InactiveExit StateChange ExecMainStart ExecMainExit Condition Assert -> realtime; …Monotonic
     timer: TimerState | None = None  # of a timer unit
     path: PathState | None = None  # of a path unit
     start_limit_hit: bool = False  # the last start was refused by the start limit

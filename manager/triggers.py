@@ -94,21 +94,12 @@ class Triggers:
         own = name.endswith(TYPES)
         if not by and not own:
             return
-        if kind == "unit" and "old_active" in data:
-            self.note_times(name, data["old_active"], data["active"])
-        elif kind == "unit" or data.get("state") != "finished":
+        matters = "old_active" in data if kind == "unit" else data.get("state") == "finished"
+        if not matters:
             return
         for other in sorted(by):
             if other.endswith(TYPES):
                 self.engine.dispatch(other, TriggerChanged(self.state_of(name)))
-
-    def note_times(self, name: str, old: str, new: str) -> None:
-        """When the unit left inactive, or came back there, by the monotonic clock."""
-        down, was_down = new in ("inactive", "failed"), old in ("inactive", "failed")
-        if down != was_down:
-            record = self.engine.record(name)
-            record.stamps["InactiveEnterMonotonic" if down else "InactiveExitMonotonic"] = time.monotonic()
-            self.engine.changed.add(name)
 
     def activate(self, unit: Unit, record: Record, effect: Activate) -> None:
         """Start the unit, and note when."""

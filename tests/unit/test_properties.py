@@ -92,7 +92,7 @@ def test_the_watchdog_is_what_is_in_force(invocation: str, override: int, settin
 
 
 def test_what_runs() -> None:
-    record = Record("a.service", sub="running", main_pid=7, n_restarts=3, status_text="busy", status_errno=13, stamps={"ActiveEnter": 1e9})
+    record = Record("a.service", sub="running", main_pid=7, n_restarts=3, status_text="busy", status_errno=13, stamps={"ActiveEnter": 1e9, "ActiveEnterMonotonic": 2.5})
     got = properties(Unit("a.service"), record, {"UnitFileState": "static", "RequiredBy": "b.target"})
     assert [got[k] for k in ("ActiveState", "SubState", "MainPID", "NRestarts", "StatusText", "StatusErrno")] == [
         "active",
@@ -103,6 +103,7 @@ def test_what_runs() -> None:
         "13",
     ]
     assert got["ActiveEnterTimestamp"].startswith("Sun 2001-09-09 ") and got["ActiveExitTimestamp"] == ""
+    assert (got["ActiveEnterTimestampMonotonic"], got["ActiveExitTimestampMonotonic"]) == ("2500000", "0")
     assert (got["UnitFileState"], got["RequiredBy"]) == ("static", "b.target")
 
 
