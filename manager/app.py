@@ -140,6 +140,7 @@ class App:
                 self.engine.jobs_changed = True  # a later turn writes it, also when nothing else happens
                 if self.saving <= self.loop.time():
                     self.saving = self.loop.call_later(3, self.executor.later).when()
+        self.log_link.send()  # first: the logger is to know which invocation it is before that prints anything
         self.executor.flush()
         for name in forgotten:  # only now: the log of a template is that of its instances, whose processes were just asked for
             self.output.forget(name)

@@ -150,13 +150,22 @@ class UnitLog:
             except FileNotFoundError:
                 continue
 
-    def _write_invocation(self) -> None:
+    def write_invocation(self) -> None:
+        """Note on file that another invocation has begun, if one has."""
         if self.begin is not None:
             try:
                 logmarks.add_invocation(self.path("invocations"), *self.begin, self.mode, self.gid)
                 self.begin = None
             except OSError:
                 return  # the bytes are worth more than to know where they begin
+
+    def since(self, at: int) -> int:
+        """How many bytes were written since `at` (µs), as far as the last records tell."""
+        if self.idx < 0:
+            return 0
+        count = min(self.idx_at // RECORD.size, 64)
+        records = RECORD.iter_unpack(os.pread(self.idx, count * RECORD.size, self.idx_at - count * RECORD.size))
+        return self.size - min((offset for key, offset, _ in records if key >= at), default=self.size)
 
     def close(self) -> None:
         """Close the files, not the pipes."""
@@ -286,7 +295,7 @@ class UnitLog:
                 return self.discard(pipe, limit)
             self.gap = 0
         self._look_at_clock()
-        self._write_invocation()
+        self.write_invocation()
         if self.meter is not None and peek is not None:
             total = self._drain_metered(pipe, limit, self.meter, peek)
         else:

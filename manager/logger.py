@@ -77,11 +77,13 @@ class Logger:
             if pause:
                 time.sleep(pause)
                 events = self.epoll.poll(0)
-            # Commands last: they may close a pipe whose number a new one gets, and its events would be old ones.
-            for fd, event in sorted(events, key=lambda e: e[0] == self.sock.fileno()):
-                if fd == self.sock.fileno():
-                    self._socket(event)
-                elif fd in self.pipes:
+            commands = dict(events).get(self.sock.fileno())
+            if commands is not None:
+                # First: they tell whose output comes. They may close a pipe whose number a new one gets: its events would be old ones.
+                self._socket(commands)
+                events = self.epoll.poll(0)
+            for fd, event in events:
+                if fd in self.pipes:
                     self._pipe(fd, event)
                 elif fd == self.child_fd:
                     self._watch_child(ended=True)
@@ -189,12 +191,25 @@ class Logger:
     def _empty(self, unit: UnitLog) -> None:
         """Drain what is in the unit's pipes at this moment."""
         for fd in list(unit.pipes):
-            left = pending_bytes(fd)
-            while left > 0:
-                count = self._drain(unit, fd, left)
-                if count == 0:
-                    break
-                left -= count
+            self._take(unit, fd, pending_bytes(fd))
+
+    def _take(self, unit: UnitLog, fd: int, count: int) -> int:
+        """Drain `count` bytes of a pipe that has them; how many could be."""
+        left = count
+        while left > 0 and (got := self._drain(unit, fd, left)):
+            left -= got
+        return count - left
+
+    def _begin(self, unit: UnitLog, at: int, identity: str, left: int) -> None:
+        """Another invocation since `at` (µs), when `left` bytes of the one before were in the pipes: those are written first."""
+        missing = left - unit.since(at)
+        if left and missing >= 0:
+            for fd in list(unit.pipes):
+                missing -= self._take(unit, fd, min(missing, pending_bytes(fd)))
+            at = max(at, time.time_ns() // 1000, unit.last_key + 1)
+        unit.begin = at, identity
+        if missing < 0:
+            unit.write_invocation()  # it has printed already
 
     def _forget(self, unit: UnitLog) -> None:
         self._empty(unit)
@@ -256,8 +271,7 @@ class Logger:
         elif op == "begin":
             unit = self.units.get(command["unit"])
             if unit is not None:
-                self._empty(unit)  # that was the invocation before
-                unit.begin = int(command["at"]), str(command["id"])
+                self._begin(unit, int(command["at"]), str(command["id"]), int(command.get("left", 0)))
         elif op == "note":
             unit = self.units.get(command["unit"])
             if unit is not None:

@@ -72,7 +72,7 @@ class LogLink:
 
     def close_all(self) -> None:
         """Give up everything: the socket, the pipes, the flushes."""
-        self._write()
+        self.send()
         self.detach()
         self._drop_queue()
         for _, fds in self.units.values():
@@ -130,12 +130,12 @@ class LogLink:
             entry[0].update(wanted)
             self._put(entry[0])
 
-    def begin(self, unit: str, invocation: str, at: int) -> None:
-        """What comes now is another invocation of an open unit, since `at` (µs of realtime)."""
+    def begin(self, unit: str, invocation: str, at: int, left: int = 0) -> None:
+        """What comes now is another invocation of an open unit, since `at` (µs of realtime); `left` bytes of the one before are still in the pipes."""
         entry = self.units.get(unit)
         if entry is not None:
             entry[0]["begin"] = [at, invocation]
-            self._put({"op": "begin", "unit": unit, "id": invocation, "at": at})
+            self._put({"op": "begin", "unit": unit, "id": invocation, "at": at, "left": left})
 
     def rotate(self, unit: str, directory: str) -> None:
         """Rotate a unit's log now, if there is anything in it. `flush` tells when it is done."""
@@ -189,7 +189,12 @@ class LogLink:
         while self.sock is None and len(self._queue) > 1000:
             self._queue.popleft()
         if not self._writing and self._due is None:
-            self._due = self.loop.call_soon(self._write)  # with all else of this turn: each packet wakes the logger up
+            self._due = self.loop.call_soon(self._write)  # or before, by `send`, with all else of this turn: each packet wakes the logger up
+
+    def send(self) -> None:
+        """What was said so far goes out now, unless the socket is full."""
+        if not self._writing:
+            self._write()
 
     def _write(self) -> None:
         self._retry = None

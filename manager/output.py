@@ -149,7 +149,8 @@ class Output:
         else:
             self.refresh(name)
             if begins:
-                self.log.begin(name, invocation, time.time_ns() // 1000)
+                left = sum(logpipe.pending_bytes(pipe.reader) for pipe in have.values())
+                self.log.begin(name, invocation, time.time_ns() // 1000, left)
         return {"log": have["log"], "err": have["err" if "err" in wanted else "log"]}
 
     def forget(self, name: str) -> None:

@@ -13,6 +13,7 @@ import struct
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from typing import Any
 import pytest
 
 from tests.harness import ROOT, absent, poll
-from unitd.bus import logread
+from unitd.bus import logread, logstore
 from unitd.manager import logger, logpipe
 from unitd.manager.backstage import Backstage
 from unitd.manager.logfile import UnitLog
@@ -421,3 +422,22 @@ def test_an_idle_logger_sleeps(rig: Rig) -> None:
     assert idle._timeout() == -1 and idle.answers.events == select.EPOLLIN
     for end in sock:
         end.close()
+
+
+def test_an_invocation_begins_behind_what_the_one_before_left(rig: Rig) -> None:
+    """Whatever of both is in the pipe when the logger hears of the next one, and however late that is."""
+    fd = rig.open("a.service")
+    rig.link.begin("a.service", "1" * 32, time.time_ns() // 1000)
+    rig.flush()
+    assert rig.process is not None
+    rig.process.send_signal(signal.SIGSTOP)
+    os.write(fd, b"first\n")
+    rig.link.begin("a.service", "2" * 32, time.time_ns() // 1000, 6)
+    rig.turn()
+    os.write(fd, b"second\n")
+    rig.process.send_signal(signal.SIGCONT)
+    rig.flush()
+    directory = str(rig.directory / "a.service")
+    assert [identity for _, identity in logstore.invocations(directory)] == ["1" * 32, "2" * 32]
+    assert [line.text for line in logread.read(directory, *(logstore.find_invocation(directory, "0") or ()))] == [b"second"]
+    assert [line.text for line in logread.read(directory, *(logstore.find_invocation(directory, "-1") or ()))] == [b"first"]
