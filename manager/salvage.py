@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 
 from unitd.manager import procinfo
 from unitd.manager.bag import Bag
+from unitd.manager.rights import close_all
 
 #: Names in systemd's store of descriptors that unitd put there. Other names are sockets that systemd opened.
 KEPT = "u."
@@ -128,7 +129,7 @@ def _processes(found: Found, rows: list[tuple[str, str, int, str, int]], pidfds:
         _pipes(found.bag, unit, pid)
         for name, listeners in _listeners(pid, fd).items():
             if f"socket:{name}" in found.bag.store:
-                _close(listeners)
+                close_all(listeners)
             else:
                 found.bag.store[f"socket:{name}"] = listeners
 
@@ -171,11 +172,6 @@ def _listeners(pid: int, pidfd: int) -> dict[str, list[int]]:
                 os.set_blocking(fd, False)
                 found.setdefault(name, []).append(os.dup(fd))
     return found
-
-
-def _close(fds: list[int]) -> None:
-    for fd in fds:
-        os.close(fd)
 
 
 def _door(fd: int, runtime_dir: str) -> str:
